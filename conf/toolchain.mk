@@ -1,0 +1,10 @@
+# Which compiler and binutils. A cross toolchain wins if there is one (macOS,
+# ARM hosts); otherwise the host's own tools with -m32.
+CROSS ?= $(firstword $(foreach p,i686-elf- i686-linux-gnu-,$(if $(shell command -v $(p)gcc 2>/dev/null),$(p))))
+ifeq ($(origin CC),default)
+CC := $(CROSS)gcc
+endif
+LD      := $(CROSS)ld
+AR      := $(CROSS)ar
+NM      := $(CROSS)nm
+OBJCOPY := $(CROSS)objcopy
