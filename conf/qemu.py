@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: MIT
+"""The QEMU command line, in one place.
+
+`make qemu` (conf/run) and the test harness (grade/harness) start the same machine: the PC that the
+kernel is written for. This module turns a description of a run into a list of arguments. It is
+pure: it starts nothing, reads nothing and knows nothing of ports, sockets' folders or processes,
+which its callers own. `printable` gives the same command as a line for a shell.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+QEMU = "qemu-system-i386"
+CPU = "qemu32,+umip,+smep,+smap"
+DEBUG_EXIT_PORT = 0xF4
+
+# QEMU's exit statuses. isa-debug-exit gives (value << 1) | 1.
+EXIT_DONE = 33  # the kernel left with 0x10: the last VM has ended, when-done=exit
+EXIT_PANIC = 253  # the kernel left with 0x7e
+EXIT_RESET = 0  # a triple fault under -no-reboot; also what a person's Ctrl-A x gives
+
+# The network as every VM sees it; VM k is 10.1.0.0 + k. Prefix length 8.
+NETWORK = "10.0.0.0/8"
+GATEWAY = "10.0.0.1"
+FIRST_VM = 0x0A010000  # 10.1.0.0 in host order: VM 0, reserved for the supervisor
+VM_MAX = 0xFFFF  # keeps every VM inside 10.1.0.0/16
+
+
+def vm_address(number: int) -> str:
+    """IPv4 address of VM `number` (1 to VM_MAX) in dotted form; ValueError outside the range."""
+    if not 1 <= number <= VM_MAX:
+        raise ValueError(f"VM numbers go from 1 to {VM_MAX}, not {number}")
+    return ".".join(str(byte) for byte in (FIRST_VM + number).to_bytes(4, "big"))
+
+
+def vm_mac(number: int) -> str:
+    """Ethernet address of VM `number`: 02:00 and the four bytes of its IPv4 address."""
+    vm_address(number)
+    return ":".join(f"{byte:02x}" for byte in b"\x02\x00" + (FIRST_VM + number).to_bytes(4, "big"))
+
+
+@dataclass(frozen=True)
+class Module:
+    """One multiboot module: a guest image and how the kernel makes VMs of it.
+
+    `memory` is written as the kernel reads it ("16M"); empty means the kernel's default. `args` are
+    the guest's boot arguments, at most 255 bytes.
+    """
+
+    image: str | PurePath
+    count: int = 1
+    memory: str = ""
+    args: str = ""
+
+    def string(self) -> str:
+        """The module's string. QEMU cuts the file's name at the first space: none is allowed."""
+        words = [_plain_path(self.image)]
+        if self.count != 1:
+            words.append(f"count={self.count}")
+        if self.memory:
+            words.append(f"mem={self.memory}")
+        if self.args:
+            words += ["--", self.args]
+        return " ".join(words)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the machine.
+
+    `memory` is MB of RAM; `append` the kernel's options, one per element; `serial` the value of
+    -serial (see QEMU's -serial: "mon:stdio", "file:...", "chardev:..."); `netdev` a -netdev value
+    from one of the functions below, without its id, or None for a machine without a network card;
+    `disk` a -drive value without id and if, or None; `qmp` and `gdb` paths of UNIX sockets that
+    QEMU listens on; `stopped` waits for a debugger before the first instruction; `extra` is passed
+    on as it is.
+    """
+
+    kernel: str | PurePath = "build/kern/denali"
+    memory: int = 256
+    append: tuple[str, ...] = ()
+    modules: tuple[Module, ...] = ()
+    serial: str = "stdio"
+    netdev: str | None = None
+    disk: str | None = None
+    qmp: Path | None = None
+    gdb: Path | None = None
+    stopped: bool = False
+    extra: tuple[str, ...] = ()
+
+
+def command(run: Run) -> list[str]:
+    """The argument list that starts `run`; ValueError if a path cannot be passed to the kernel."""
+    line = [QEMU, "-machine", "pc", "-cpu", CPU, "-m", str(run.memory)]
+    line += ["-nodefaults", "-display", "none", "-no-reboot"]
+    line += ["-device", f"isa-debug-exit,iobase={DEBUG_EXIT_PORT:#x},iosize=4"]
+    line += ["-serial", run.serial, "-kernel", _plain_path(run.kernel)]
+    if run.append:
+        line += ["-append", " ".join(run.append)]
+    if run.modules:
+        line += ["-initrd", ",".join(escape(module.string()) for module in run.modules)]
+    line += _devices(run)
+    if run.qmp:
+        line += ["-qmp", unix_socket(run.qmp)]
+    if run.gdb:
+        line += ["-gdb", unix_socket(run.gdb)]
+    if run.stopped:
+        line.append("-S")
+    return line + list(run.extra)
+
+
+def printable(line: list[str]) -> str:
+    """`line` as a person can paste it into a shell."""
+    return shlex.join(line)
+
+
+def escape(text: str | PurePath) -> str:
+    """`text` inside a comma-separated QEMU option: a comma is written twice."""
+    return str(text).replace(",", ",,")
+
+
+def unix_socket(path: Path) -> str:
+    """A character device that listens on `path` and waits for nobody."""
+    return f"unix:{escape(path)},server=on,wait=off"
+
+
+def user_network(port: int, number: int = 1) -> str:
+    """User-mode network; 127.0.0.1:`port` on the host is port 80 of VM `number`."""
+    forward = f"tcp:127.0.0.1:{port}-{vm_address(number)}:80"
+    return f"user,net={NETWORK},host={GATEWAY},hostfwd={forward}"
+
+
+def tap_network(interface: str) -> str:
+    """An existing tap interface of the network namespace that QEMU runs in."""
+    return f"tap,ifname={interface},script=no,downscript=no"
+
+
+def dgram_network(local: Path, remote: Path) -> str:
+    """One frame is one datagram: QEMU binds `local` (which must not exist) and sends to `remote`."""
+    ends = f"local.type=unix,local.path={escape(local)}"
+    return f"dgram,{ends},remote.type=unix,remote.path={escape(remote)}"
+
+
+def _devices(run: Run) -> list[str]:
+    line = []
+    if run.netdev is not None:
+        kind, _, rest = run.netdev.partition(",")
+        line += ["-netdev", f"{kind},id=n0" + (f",{rest}" if rest else "")]
+        line += ["-device", "virtio-net-pci,netdev=n0,disable-legacy=on,romfile="]
+    if run.disk is not None:
+        line += ["-drive", f"id=d0,if=none,{run.disk}"]
+        line += ["-device", "virtio-blk-pci,drive=d0,disable-legacy=on,serial=disk"]
+    return line
+
+
+def _plain_path(path: str | PurePath) -> str:
+    text = str(path)
+    if any(char.isspace() for char in text):
+        raise ValueError(f"{text!r}: a space would end the name; start QEMU with relative paths")
+    return text
