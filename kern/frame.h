@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Page frames: 4 KB pieces of RAM, each with one owner at a time.
+ */
+#ifndef KERN_FRAME_H
+#define KERN_FRAME_H
+
+#include "kern/memmap.h"
+#include "lib/types.h"
+
+/* What a frame is used for; every frame is accounted to one use. */
+#define FRAME_USES(X)              \
+	X(FREE, "free")            \
+	X(GUEST, "guest pages")    \
+	X(VREGS, "virtual registers") \
+	X(DIRECTORY, "page directories") \
+	X(TABLE, "page tables")    \
+	X(PACKET, "packets")       \
+	X(DEVICE, "device rings")
+
+enum frame_use {
+#define X(name, text) FRAME_##name,
+	FRAME_USES(X)
+#undef X
+	FRAME_USE_COUNT
+};
+
+#define FRAME_NONE ((pa_t)0) /* frame 0 is never given */
+
+/* How many frames are in use for what; frame_count[FRAME_FREE] are left. */
+extern u32 frame_count[FRAME_USE_COUNT];
+
+/* Bytes that frame_init needs at `table` for RAM that ends at `ram_end`. */
+u32 frame_table_bytes(pa_t ram_end);
+
+/* Takes over the page-aligned `ranges` below `ram_end`; `table` has
+ * frame_table_bytes(ram_end) bytes. Context: once, at boot. */
+void frame_init(void *table, pa_t ram_end, const struct range *ranges, u32 count);
+
+/*
+ * Takes a free frame for `use` (not FRAME_FREE).
+ * zero     fill it with zeros; otherwise it holds what its last owner left
+ * Returns its machine address, or FRAME_NONE if all are taken: a normal
+ * result, the caller has to cope. The caller owns the frame until frame_free.
+ */
+pa_t frame_alloc(enum frame_use use, bool zero);
+
+/* Gives back a frame that frame_alloc returned. Anything else, and a frame
+ * that is free already, is a bug of the kernel: panic. */
+void frame_free(pa_t frame);
+
+/* The use of a frame; FRAME_FREE also for an address that is no frame's. */
+enum frame_use frame_use_of(pa_t frame);
+
+#endif

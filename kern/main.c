@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The order in which the kernel comes up: its table of contents. This is the
+ * one place that knows which parts a stage of the course has.
+ */
+#include "kern/boot.h"
+#include "kern/clock.h"
+#include "kern/console.h"
+#include "kern/cpu.h"
+#include "kern/deadline.h"
+#include "kern/desc.h"
+#include "kern/frame.h"
+#include "kern/kernel.h"
+#include "kern/kmap.h"
+#include "kern/lapic.h"
+#include "kern/layout.h"
+#include "kern/monitor.h"
+#include "kern/pci.h"
+#include "kern/trap.h"
+#include "kern/uart.h"
+#include "kern/work.h"
+#if LAB >= 2
+#include "kern/run.h"
+#include "kern/vm.h"
+#endif
+
+NORETURN void main(u32 magic, pa_t info);
+
+/* Where usable RAM ends. */
+static pa_t
+ram_end(void)
+{
+	u64 end = 0;
+
+	for (u32 i = 0; i < boot_info.usable_count; i++)
+		end = MAX(end, boot_info.usable[i].end);
+	for (u32 i = 0; i < boot_info.taken_count; i++)
+		end = MAX(end, boot_info.taken[i].end); /* modules are read through the mapping */
+	return ALIGN_UP((pa_t)end, PAGE_SIZE);
+}
+
+static void
+memory_init(void)
+{
+	pa_t end = ram_end();
+
+	kmap_init(end);
+#if LAB >= 2
+	vm_table_init();
+#endif
+	frame_init(boot_take(frame_table_bytes(end)), end, boot_info.usable,
+		   boot_info.usable_count);
+}
+
+/* What the machine does while there are no guests: the console. */
+NORETURN static void __attribute__((unused))
+wait_forever(void)
+{
+	for (;;) {
+		if (work_run())
+			continue;
+		deadline_program();
+		cpu_wait();
+	}
+}
+
+void
+main(u32 magic, pa_t info)
+{
+	uart_init();
+	kprintf("denali: an isolation kernel, lab %d\n", LAB);
+	trap_init();
+	desc_init();
+	boot_read(magic, info);
+	boot_options();
+	cpu_init();
+	boot_print_map();
+	memory_init();
+	lapic_init();
+	clock_calibrate();
+	pci_init();
+	uart_enable_input();
+	console_flush();
+#if LAB >= 2
+	vm_create_all();
+	console_flush();
+	monitor_prompt();
+	run_loop();
+#else
+	monitor_prompt();
+	wait_forever();
+#endif
+}

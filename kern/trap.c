@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Sorts traps to their handlers. What a guest's fault means is classify.c's
+ * business; this file only knows that ring 0 makes none.
+ */
+#include "kern/kernel.h"
+#include "kern/lapic.h"
+#include "kern/trap.h"
+#include "kern/x86.h"
+#if LAB >= 2
+#include "kern/classify.h"
+#include "kern/run.h"
+#endif
+
+static void (*handlers[TRAP_VECTORS])(struct trapframe *frame);
+
+COUNTER(spurious_interrupts);
+
+static void
+spurious(struct trapframe *frame)
+{
+	(void)frame; /* no end-of-interrupt for this one [SDM3 10.9] */
+	counter_spurious_interrupts++;
+}
+
+TRAP(VECTOR_SPURIOUS, spurious);
+
+void
+trap_init(void)
+{
+	TABLE_FOR(traps, struct trap_handler, entry)
+	{
+		ASSERT(!handlers[entry->vector]);
+		handlers[entry->vector] = entry->handle;
+	}
+}
+
+static bool
+from_guest(const struct trapframe *frame)
+{
+	return frame->cs & 3;
+}
+
+void
+trap_dispatch(struct trapframe *frame)
+{
+	void (*handle)(struct trapframe *) = handlers[frame->vector];
+
+	if (frame->vector < 32 && !from_guest(frame))
+		panic_trap(frame);
+#if LAB >= 2
+	if (from_guest(frame))
+		run_guest_trap(handle ? handle : classify_fault, frame);
+#endif
+	if (!handle)
+		panic_trap(frame);
+	handle(frame);
+}
+
+const char *
+trap_name(u32 vector)
+{
+	static const char *const names[] = {
+		[TRAP_DE] = "divide error",
+		[TRAP_DB] = "debug trap",
+		[TRAP_NMI] = "non-maskable interrupt",
+		[TRAP_BP] = "breakpoint",
+		[TRAP_OF] = "overflow",
+		[TRAP_BR] = "bound range exceeded",
+		[TRAP_UD] = "invalid opcode",
+		[TRAP_NM] = "floating point used",
+		[TRAP_DF] = "double fault",
+		[TRAP_TS] = "invalid TSS",
+		[TRAP_NP] = "segment not present",
+		[TRAP_SS] = "stack fault",
+		[TRAP_GP] = "general protection",
+		[TRAP_PF] = "page fault",
+		[TRAP_MF] = "floating point error",
+		[TRAP_AC] = "alignment check",
+		[TRAP_MC] = "machine check",
+		[TRAP_XM] = "SIMD exception",
+	};
+
+	if (vector < ARRAY_LEN(names) && names[vector])
+		return names[vector];
+	return vector < 32 ? "reserved exception" : "unexpected interrupt";
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The way into the kernel: 256 stubs that make every trap look alike, and
+ * trap_entry, which saves what was interrupted.
+ */
+#include "kern/asm.h"
+#include "kern/trap.h"
+#include "kern/x86.h"
+
+/* Vectors for which the processor itself pushes an error code [SDM3 6.15]. */
+#define HAS_ERROR(v) (v == 8 || (v >= 10 && v <= 14) || v == 17 || v == 21)
+
+	.text
+	.altmacro
+	.macro stub vector
+	.p2align 4
+stub_\vector:
+	.if !HAS_ERROR(\vector)
+	pushl $0
+	.endif
+	pushl $\vector
+	jmp trap_entry
+	.endm
+
+	.macro stub_address vector
+	.long stub_\vector
+	.endm
+
+	.set i, 0
+	.rept TRAP_VECTORS
+	stub %i
+	.set i, i + 1
+	.endr
+
+	.section .rodata
+	.globl trap_stubs
+	.p2align 2
+trap_stubs:
+	.set i, 0
+	.rept TRAP_VECTORS
+	stub_address %i
+	.set i, i + 1
+	.endr
+
+	.text
+/*
+ * Completes the trapframe that the processor and the stub began at the stack
+ * pointer, and calls trap_dispatch(frame).
+ * From ring 3 the frame lies in the running VM's record; the call is made on
+ * the kernel stack, from its top, and doesn't return. From ring 0 the frame
+ * lies on the kernel stack; everything is restored when the call returns.
+ * The C code runs with known flags (all clear but bit 1: interrupts off, DF, AC
+ * and NT clear), ds and es flat whatever ring 3 had loaded, and an ebp chain
+ * that leads a backtrace through the interrupted function, or ends for a guest.
+ * Source: [SDM3 6.12].
+ */
+ENTRY(trap_entry)
+	pushal
+	pushl $EFLAGS_FIXED
+	popfl
+
+	movl $SEL_DATA, %ecx
+	movl %ds, %eax
+	cmpl %ecx, %eax
+	je 1f
+	movl %ecx, %ds
+1:	movl %es, %eax
+	cmpl %ecx, %eax
+	je 2f
+	movl %ecx, %es
+2:
+	movl %esp, %ebx
+	testb $3, TF_CS(%esp)
+	jz 3f
+	movl $kernel_stack_top, %esp
+	xorl %ebp, %ebp
+3:	/* A frame as a call would leave it: return address, old ebp. */
+	pushl TF_EIP(%ebx)
+	pushl %ebp
+	movl %esp, %ebp
+	pushl %ebx
+	call trap_dispatch
+
+	movl %ebx, %esp
+	popal
+	addl $8, %esp
+	iret
+END(trap_entry)
+
+/* Interrupts come only after the instruction behind sti: none is lost between
+ * the decision to wait and the wait. */
+ENTRY(cpu_wait)
+	sti
+	hlt
+	cli
+	ret
+END(cpu_wait)

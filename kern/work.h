@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Work that is too long for one entry of the kernel, done in slices.
+ */
+#ifndef KERN_WORK_H
+#define KERN_WORK_H
+
+#include "lib/types.h"
+
+/* A resumable piece of work; lives in the record of whoever needs it. */
+struct work {
+	struct work *next;
+	bool queued;
+	bool (*run)(struct work *work); /* one slice, at most 64 units; true: there is more */
+};
+
+/* Queues `work` behind the others; if it is queued already, nothing happens. */
+void work_add(struct work *work);
+
+/* Runs one slice of the first item. Returns true if any work is left. */
+bool work_run(void);
+
+/* Is there work? */
+bool work_pending(void);
+
+#endif
