@@ -6,34 +6,40 @@
 #ifndef KERN_X86_H
 #define KERN_X86_H
 
-#define CR0_PE (1u << 0)  /* protected mode */
-#define CR0_MP (1u << 1)  /* WAIT traps when TS is set */
-#define CR0_EM (1u << 2)  /* floating point traps */
-#define CR0_TS (1u << 3)  /* MMX and SSE trap */
-#define CR0_WP (1u << 16) /* read-only binds ring 0 too */
-#define CR0_PG (1u << 31) /* paging */
+#ifdef __ASSEMBLER__
+#define BIT(n) (1 << (n)) /* not every assembler knows the suffix u */
+#else
+#define BIT(n) (1u << (n))
+#endif
 
-#define CR4_TSD  (1u << 2)  /* RDTSC traps in ring 3 */
-#define CR4_PSE  (1u << 4)  /* 4 MB pages */
-#define CR4_PGE  (1u << 7)  /* global pages */
-#define CR4_UMIP (1u << 11) /* SGDT, SIDT, SLDT, SMSW, STR trap in ring 3 */
-#define CR4_SMEP (1u << 20) /* ring 0 doesn't execute user pages */
-#define CR4_SMAP (1u << 21) /* ring 0 doesn't touch user pages */
+#define CR0_PE BIT(0)  /* protected mode */
+#define CR0_MP BIT(1)  /* WAIT traps when TS is set */
+#define CR0_EM BIT(2)  /* floating point traps */
+#define CR0_TS BIT(3)  /* MMX and SSE trap */
+#define CR0_WP BIT(16) /* read-only binds ring 0 too */
+#define CR0_PG BIT(31) /* paging */
 
-#define EFLAGS_CF    (1u << 0)
-#define EFLAGS_FIXED (1u << 1) /* always set */
-#define EFLAGS_PF    (1u << 2)
-#define EFLAGS_AF    (1u << 4)
-#define EFLAGS_ZF    (1u << 6)
-#define EFLAGS_SF    (1u << 7)
-#define EFLAGS_TF    (1u << 8)
-#define EFLAGS_IF    (1u << 9)
-#define EFLAGS_DF    (1u << 10)
-#define EFLAGS_OF    (1u << 11)
-#define EFLAGS_IOPL  (3u << 12)
-#define EFLAGS_NT    (1u << 14)
-#define EFLAGS_AC    (1u << 18)
-#define EFLAGS_ID    (1u << 21)
+#define CR4_TSD  BIT(2)  /* RDTSC traps in ring 3 */
+#define CR4_PSE  BIT(4)  /* 4 MB pages */
+#define CR4_PGE  BIT(7)  /* global pages */
+#define CR4_UMIP BIT(11) /* SGDT, SIDT, SLDT, SMSW, STR trap in ring 3 */
+#define CR4_SMEP BIT(20) /* ring 0 doesn't execute user pages */
+#define CR4_SMAP BIT(21) /* ring 0 doesn't touch user pages */
+
+#define EFLAGS_CF    BIT(0)
+#define EFLAGS_FIXED BIT(1) /* always set */
+#define EFLAGS_PF    BIT(2)
+#define EFLAGS_AF    BIT(4)
+#define EFLAGS_ZF    BIT(6)
+#define EFLAGS_SF    BIT(7)
+#define EFLAGS_TF    BIT(8)
+#define EFLAGS_IF    BIT(9)
+#define EFLAGS_DF    BIT(10)
+#define EFLAGS_OF    BIT(11)
+#define EFLAGS_IOPL  (3 * BIT(12))
+#define EFLAGS_NT    BIT(14)
+#define EFLAGS_AC    BIT(18)
+#define EFLAGS_ID    BIT(21)
 /* What a guest keeps of its own across the kernel. */
 #define EFLAGS_GUEST                                                                           \
 	(EFLAGS_CF | EFLAGS_PF | EFLAGS_AF | EFLAGS_ZF | EFLAGS_SF | EFLAGS_OF | EFLAGS_DF | \
@@ -51,21 +57,21 @@
 #define GDT_ENTRIES 8
 
 /* Page directory and page table entries [SDM3 4.3]. */
-#define PTE_P   (1u << 0) /* present */
-#define PTE_W   (1u << 1) /* writable */
-#define PTE_U   (1u << 2) /* ring 3 may */
-#define PTE_PWT (1u << 3)
-#define PTE_PCD (1u << 4) /* uncached */
-#define PTE_A   (1u << 5) /* accessed */
-#define PTE_D   (1u << 6) /* dirty */
-#define PTE_PS  (1u << 7) /* in a directory: a 4 MB page */
-#define PTE_G   (1u << 8) /* global: survives a reload of CR3 */
-#define PTE_IMAGE (1u << 9) /* ours: a page of the image, shared; not this VM's to free */
-#define PTE_COW (1u << 10)  /* ours: the guest may write, after a copy */
+#define PTE_P   BIT(0) /* present */
+#define PTE_W   BIT(1) /* writable */
+#define PTE_U   BIT(2) /* ring 3 may */
+#define PTE_PWT BIT(3)
+#define PTE_PCD BIT(4) /* uncached */
+#define PTE_A   BIT(5) /* accessed */
+#define PTE_D   BIT(6) /* dirty */
+#define PTE_PS  BIT(7) /* in a directory: a 4 MB page */
+#define PTE_G   BIT(8) /* global: survives a reload of CR3 */
+#define PTE_IMAGE BIT(9) /* ours: a page of the image, shared; not this VM's to free */
+#define PTE_COW BIT(10)  /* ours: the guest may write, after a copy */
 
 #define PDE_SHIFT 22
-#define LARGE_PAGE (1u << PDE_SHIFT)
-#define PTES_PER_TABLE 1024u
+#define LARGE_PAGE BIT(PDE_SHIFT)
+#define PTES_PER_TABLE 1024
 
 /* Exceptions [SDM3 6.3.1]. */
 #define TRAP_DE 0
@@ -87,9 +93,9 @@
 #define TRAP_MC 18
 #define TRAP_XM 19
 
-#define PF_PRESENT (1u << 0) /* error code of a page fault: the page was there */
-#define PF_WRITE   (1u << 1)
-#define PF_USER    (1u << 2)
+#define PF_PRESENT BIT(0) /* error code of a page fault: the page was there */
+#define PF_WRITE   BIT(1)
+#define PF_USER    BIT(2)
 
 #ifndef __ASSEMBLER__
 
