@@ -8,3 +8,6 @@ LD      := $(CROSS)ld
 AR      := $(CROSS)ar
 NM      := $(CROSS)nm
 OBJCOPY := $(CROSS)objcopy
+
+# lwIP's source, unmodified (conf/lwip.py). One copy for all build folders.
+LWIP_DIR := build/lwip
