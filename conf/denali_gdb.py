@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""Inside gdb: symbols of kernel and guest together, and a stop at the kernel's first instruction.
+
+conf/run has loaded the kernel's symbols and connected. Guests all live at the same addresses, so
+the symbols of one guest program are loaded at a time: `guest NAME` chooses it. An address below
+0x40000000 then means the VM that runs when the machine stops.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import gdb
+
+USER = Path(os.environ["DENALI_USER"])
+
+
+class Guest(gdb.Command):
+    """guest [NAME]: load the symbols of the guest program build/user/NAME.elf, or list them."""
+
+    def __init__(self) -> None:
+        super().__init__("guest", gdb.COMMAND_FILES)
+        self.loaded = ""
+
+    def names(self) -> list[str]:
+        """The guest programs that are built."""
+        return sorted(path.stem for path in USER.glob("*.elf"))
+
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        """Replace the symbols of the guest loaded so far."""
+        if argument not in self.names():
+            print("guest programs:", *(f"*{n}" if n == self.loaded else n for n in self.names()))
+            return
+        self.unload()
+        gdb.execute(f"add-symbol-file {USER / argument}.elf", to_string=True)
+        self.loaded = argument
+        print(f"guest symbols: {argument}")
+
+    def unload(self) -> None:
+        """Forget the guest's symbols."""
+        for objfile in gdb.objfiles():
+            if objfile.filename and Path(objfile.filename).parent == USER:
+                gdb.execute(f"remove-symbol-file {objfile.filename}", to_string=True)
+
+    def complete(self, text: str, word: str) -> list[str]:
+        """Names for the Tab key."""
+        return [name for name in self.names() if name.startswith(word)]
+
+
+def start() -> None:
+    """Load a guest's symbols and run the firmware up to the kernel's entry."""
+    gdb.execute("set confirm off")
+    gdb.execute("set pagination off")
+    guest = Guest()
+    for name in ("httpd", "hello"):
+        if name in guest.names():
+            guest.invoke(name, False)
+            break
+    pc = int(gdb.parse_and_eval("(unsigned int)$pc"))
+    if pc == 0xFFF0:  # the reset vector: nothing has run yet
+        gdb.execute("tbreak boot_entry", to_string=True)
+        gdb.execute("continue", to_string=True)
+    gdb.execute("frame")
+    print("Kernel and guest symbols are loaded. `break main` and `continue` go on; `guest` lists guests.")
+
+
+start()
