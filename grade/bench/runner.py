@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""One boot of a machine for the benchmark, by the test harness's Machine."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from conf.qemu import Run
+from grade.harness.keeper import make_folder, remove_folder
+from grade.harness.machine import Machine
+from grade.harness.verdict import Crashed, Infrastructure, TimedOut
+
+
+class Failure(Exception):
+    """A measurement that gave no figure, and why."""
+
+
+# What can go wrong while a figure is taken; everything else is a bug of the benchmark.
+FAILURES = (Failure, TimedOut, Crashed, Infrastructure)
+
+
+@contextmanager
+def boot(run: Run) -> Iterator[Machine]:
+    """A machine that runs inside the `with`; its log is removed with it."""
+    folder = make_folder()
+    try:
+        with Machine(run, folder / "console") as machine:
+            yield machine
+    finally:
+        remove_folder(folder)
+
+
+def result(machine: Machine) -> dict[str, Any]:
+    """The JSON object that the machine prints before it leaves, in good order."""
+    machine.wait()
+    text = machine.serial.text()
+    found = re.search(r"(\{\".*\})\s*$", text, re.MULTILINE)
+    if not found:
+        raise Failure(machine.serial.report("no result on the console"))
+    return dict(json.loads(found.group(1)))
