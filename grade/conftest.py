@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""The suite's plugin: verdicts, the conventions of a graded test, and the fixtures.
+
+A test says what it is worth with the markers that gradescope-utils has made familiar (points,
+number, visibility). Each test ends with one of five verdicts (grade/harness/verdict.py); all of
+them go to the summary, and with --results=FILE to a JSON file that the controller writes, so that
+nothing a machine under test prints can forge them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grade.harness.lab import Lab
+from grade.harness.verdict import Verdict, classify
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_MARKERS = (
+    "points(n): what the test is worth in its lab",
+    "number(text): the exercise that the test belongs to, such as 2.1",
+    "visibility(text): visible, hidden or after_due_date",
+    "quick: belongs to the edit loop (make check-quick)",
+    "host: judges the project's tools, not what a compiler made",
+    "long: takes its time; left out on the second compiler's build",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The suite's own options."""
+    group = parser.getgroup("denali")
+    group.addoption("--results", metavar="FILE", help="write verdicts to FILE as JSON")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers, and the collector of results in the controller."""
+    for line in _MARKERS:
+        config.addinivalue_line("markers", line)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Results(config), "denali-results")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, Any, None]:
+    """Note verdict and markers in the report: it then travels from worker to controller."""
+    outcome = yield
+    report = outcome.get_result()
+    verdict = Verdict.PASS
+    if report.failed and call.excinfo is not None:
+        verdict = classify(call.excinfo.value)
+        if verdict is not Verdict.FAIL:  # the message says all; a traceback would bury it
+            report.longrepr = f"{verdict.value}: {call.excinfo.value}"
+    report.user_properties.append(("verdict", verdict.value))
+    for name in ("points", "number", "visibility"):
+        if mark := item.get_closest_marker(name):
+            report.user_properties.append((name, mark.args[0]))
+    item.stash.setdefault(_FAILED, False)
+    item.stash[_FAILED] |= bool(report.failed)
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Show timeout, crash and infrastructure as what they are, not as failures."""
+    if not isinstance(report, pytest.TestReport) or not report.failed:
+        return None
+    verdict = str(dict(report.user_properties).get("verdict", "fail"))
+    letter = {"fail": "F", "timeout": "T", "crash": "C", "infrastructure": "I"}[verdict]
+    return "failed", letter, verdict.upper()
+
+
+class Results:
+    """Collects the verdict of every test, counts them, and writes them down."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._path = config.getoption("--results")
+        self._tests: dict[str, dict[str, Any]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the worst phase of each test."""
+        entry = self._tests.setdefault(report.nodeid, {"verdict": "pass", "seconds": 0.0})
+        entry["seconds"] = round(entry["seconds"] + report.duration, 3)
+        notes = dict(report.user_properties)
+        if report.skipped:
+            notes["verdict"] = "skip"
+        if entry["verdict"] == "pass":
+            entry.update(notes)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """One line with the number of each verdict; the file."""
+        counts = Counter(str(entry["verdict"]) for entry in self._tests.values())
+        line = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+        terminalreporter.write_line(f"verdicts: {line or 'none'}")
+        if self._path:
+            Path(self._path).parent.mkdir(parents=True, exist_ok=True)
+            Path(self._path).write_text(json.dumps(self._tests, indent=1) + "\n")
+
+
+_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """Where a test makes its machines, wires and taps: all are gone when it ends. Logs of a test
+    that passed are removed, those of one that failed stay in build/grade/logs."""
+    build = Path(os.environ.get("DENALI_BUILD", "build"))
+    os.chdir(ROOT)  # images are named relative to the project: no space in a path reaches QEMU
+    name = request.node.nodeid.rpartition("/")[2].replace("::", ".").replace("/", "_")
+    with ExitStack() as stack:
+        made = Lab(build, build / "grade/logs" / _plain(name), stack)
+        yield made
+    if not request.node.stash.get(_FAILED, True):
+        made.remove_logs()
+
+
+@pytest.fixture
+def boot(lab: Lab) -> Callable[..., Any]:
+    """`lab.boot`: starts a machine."""
+    return lab.boot
+
+
+def _plain(name: str) -> str:
+    return "".join(char if char.isalnum() or char in "._-" else "_" for char in name)

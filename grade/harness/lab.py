@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""One test's bench: it makes machines, wires and taps, and takes all of them down again."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+
+from conf.qemu import Module, Run, dgram_network, tap_network, user_network
+from grade.harness.keeper import make_folder, remove_folder
+from grade.harness.machine import ICOUNT, Machine
+from grade.harness.tap import TAP, Tap
+from grade.harness.wire import Wire
+
+
+class Lab:
+    """`build` is the folder that make built into, `logs` where consoles' logs go; what is made is
+    taken down by `stack`."""
+
+    def __init__(self, build: Path, logs: Path, stack: ExitStack) -> None:
+        self.build = build
+        self._logs = logs
+        self._stack = stack
+        self._numbers = itertools.count(1)
+        shutil.rmtree(logs, ignore_errors=True)
+
+    @property
+    def kernel(self) -> Path:
+        """The kernel under test."""
+        return self.build / "kern/denali"
+
+    def guest(self, name: str, count: int = 1, args: str = "", memory: str = "") -> Module:
+        """A module with guest program `name`."""
+        return Module(self.build / "user" / name, count, memory, args)
+
+    def folder(self) -> Path:
+        """A temporary folder with a short path."""
+        folder = make_folder()
+        self._stack.callback(remove_folder, folder)
+        return folder
+
+    def image(self, data: bytes, count: int = 1) -> Module:
+        """A module with a made-up image."""
+        path = self.folder() / "image"
+        path.write_bytes(data)
+        return Module(path, count)
+
+    def boot(
+        self,
+        *modules: Module | str,
+        options: str = "",
+        memory: int = 256,
+        wire: Wire | None = None,
+        tap: Tap | None = None,
+        port: int | None = None,
+        icount: bool = False,
+        extra: tuple[str, ...] = (),
+    ) -> Machine:
+        """Start a machine. A module may be given by its guest program's name. `options` are the
+        kernel's; the network is a wire, a tap or a user-mode network with `port` forwarded."""
+        run = Run(
+            kernel=self.kernel,
+            memory=memory,
+            append=tuple(options.split()),
+            modules=tuple(self.guest(m) if isinstance(m, str) else m for m in modules),
+            netdev=_netdev(wire, tap, port),
+            extra=(*(ICOUNT if icount else ()), *extra),
+        )
+        log = self._logs / f"console{next(self._numbers)}.log"
+        machine = Machine(run, log, tap.prefix if tap else ())
+        return self._stack.enter_context(machine)
+
+    def wire(self) -> Wire:
+        """A network cable for one machine; the test holds its other end."""
+        return self._stack.enter_context(Wire(self.folder()))
+
+    def tap(self) -> Tap:
+        """A network namespace with a tap for one machine and for real clients."""
+        return self._stack.enter_context(Tap(self._logs))
+
+    def remove_logs(self) -> None:
+        """Forget the logs: the test passed."""
+        shutil.rmtree(self._logs, ignore_errors=True)
+
+
+def _netdev(wire: Wire | None, tap: Tap | None, port: int | None) -> str | None:
+    if wire is not None:
+        return dgram_network(wire.remote, wire.local)
+    if tap is not None:
+        return tap_network(TAP)
+    return None if port is None else user_network(port)

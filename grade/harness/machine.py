@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT
+"""One machine under test: QEMU, its console, its exit status, its memory.
+
+    with Machine(Run(modules=(Module("build/user/hello"),), append=("when-done=exit",))) as machine:
+        machine.serial.expect("vm 1: terminated, status 0")
+        assert machine.wait() == EXIT_DONE
+
+Sockets are in a temporary folder, the console's log in a folder that the caller gives and keeps.
+The process is gone after `close`, which `with` calls, and whatever happens to the harness.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from conf.qemu import EXIT_DONE, EXIT_PANIC, EXIT_RESET, Run, command, printable
+from grade.harness.elf import Elf
+from grade.harness.gdb import Gdb
+from grade.harness.keeper import make_folder, remove_folder
+from grade.harness.memory import KERNEL_BASE, Memory, Space
+from grade.harness.process import end, start
+from grade.harness.qmp import Qmp
+from grade.harness.serial import Budget, Serial
+from grade.harness.verdict import Crashed, TimedOut
+
+# Instruction counting: one instruction is one virtual nanosecond, halting takes no host time.
+ICOUNT = ("-icount", "shift=0,sleep=off,align=off")
+
+PROMPT = "denali> "
+
+_MEANING = {
+    EXIT_DONE: "the kernel left: the last VM has ended",
+    EXIT_PANIC: "the kernel panicked",
+    EXIT_RESET: "the machine reset (triple fault)",
+}
+
+
+class Machine:
+    """A running QEMU. `log` is the console's log file; `prefix` a command that runs QEMU (nsenter).
+
+    `run`'s serial, qmp and gdb are replaced by the harness's own.
+    """
+
+    def __init__(self, run: Run, log: Path, prefix: Sequence[str] = ()) -> None:
+        self._folder = make_folder()
+        self.gdb_path = self._folder / "gdb"
+        self.run = dataclasses.replace(
+            run,
+            serial="chardev:console",
+            qmp=self._folder / "qmp",
+            gdb=self.gdb_path,
+            extra=(*_channels(run.memory), *run.extra),
+        )
+        line = [*prefix, *command(self.run)]
+        self.command = printable(line)
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._process = self._start(line)
+        self.serial = Serial(log, self._process, self.command)
+        self.serial.on_end = self._ended_early
+        self.serial.asleep = self._halted
+
+    def _start(self, line: Sequence[str]) -> subprocess.Popen[bytes]:
+        with open(self.log, "wb") as out, open(self.log.with_suffix(".stderr"), "wb") as err:
+            return start(line, stdin=subprocess.PIPE, stdout=out, stderr=err)
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        """QEMU's process id."""
+        return self._process.pid
+
+    @cached_property
+    def qmp(self) -> Qmp:
+        """The machine protocol, connected at first use."""
+        return Qmp(self._folder / "qmp")
+
+    @cached_property
+    def memory(self) -> Memory:
+        """RAM, mapped at first use."""
+        self.qmp.command("query-status")  # answers when the machine has been made
+        return Memory(self.pid, self.run.memory << 20)
+
+    @cached_property
+    def kernel(self) -> Elf:
+        """The kernel's symbols."""
+        return Elf(Path(self.run.kernel))
+
+    def expect(self, pattern: str, seconds: float = 20.0) -> re.Match[str]:
+        """Wait for `pattern` on the console; see Serial.expect."""
+        return self.serial.expect(pattern, seconds)
+
+    def monitor(self, line: str, seconds: float = 20.0) -> str:
+        """Type one line to the kernel's monitor and give back what it answers."""
+        self.serial.send(line + "\r")
+        answer = self.serial.expect(rf"{re.escape(line)}\n((?s:.*?))^{PROMPT}", seconds)
+        return answer[1]
+
+    def gdb(self) -> Gdb:
+        """Stop the machine and connect to its gdb stub; the caller detaches."""
+        self.qmp.command("stop")
+        return Gdb(self.gdb_path)
+
+    def kernel_word(self, name: str) -> int:
+        """The 32-bit word at the kernel's symbol `name`."""
+        return self.memory.word(self.kernel.address(name) - KERNEL_BASE)
+
+    def counter(self, name: str) -> int:
+        """The kernel's counter `name`, without its prefix."""
+        return self.kernel_word(f"counter_{name}")
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """The machine stands still inside."""
+        self.qmp.command("stop")
+        try:
+            yield
+        finally:
+            if self._process.poll() is None:
+                self.qmp.command("cont")
+
+    def spaces(self) -> dict[int, Space]:
+        """The address space of every VM by number; stop the machine first. A number that two
+        spaces claim is an error of the kernel (or of a guest that writes over its registers)."""
+        cr3 = self.qmp.registers()["cr3"]
+        found: dict[int, Space] = {}
+        for space in self.memory.spaces(cr3):
+            number = space.number()
+            if number is not None:
+                assert number not in found, f"two address spaces say that they are VM {number}"
+                found[number] = space
+        return found
+
+    def wait(self, seconds: float = 20.0) -> int:
+        """Wait until QEMU ends and give back its exit status; a crash raises Crashed."""
+        budget = Budget(self.pid, seconds)
+        while self._process.poll() is None:
+            if spent := budget.spent():
+                raise TimedOut(self.serial.report(f"waited for the machine's end: still on {spent}"))
+            time.sleep(0.005)
+        self._check_crash("waited for the machine's end")
+        return self._process.returncode
+
+    def wait_crash(self, seconds: float = 20.0) -> int:
+        """Wait until QEMU ends in whatever way and give back its exit status."""
+        try:
+            return self.wait(seconds)
+        except Crashed:
+            return self._process.returncode
+
+    def running(self) -> bool:
+        """Whether QEMU still runs."""
+        return self._process.poll() is None
+
+    def check(self) -> None:
+        """Raise Crashed if the machine has crashed meanwhile."""
+        if not self.running():
+            self._check_crash("looked at the machine")
+
+    def close(self) -> None:
+        """Kill QEMU and remove its sockets; may be called twice."""
+        for part in ("memory", "qmp"):
+            if part in self.__dict__:
+                self.__dict__.pop(part).close()
+        end(self._process)
+        remove_folder(self._folder)
+
+    def _halted(self) -> bool:
+        return self.running() and self.qmp.registers()["halted"] == 1
+
+    def _check_crash(self, what: str) -> None:
+        status = self._process.returncode
+        if status != EXIT_DONE:
+            raise Crashed(self.serial.report(f"{what}: {self._meaning(status)}"))
+
+    def _ended_early(self, what: str) -> None:
+        status = self._process.returncode
+        if status == EXIT_DONE:
+            raise AssertionError(f"{what}\n  but {self._meaning(status)}")
+        raise Crashed(f"{self._meaning(status)}\n{what}")
+
+    def _meaning(self, status: int) -> str:
+        text = _MEANING.get(status, "QEMU ended")
+        errors = self.log.with_suffix(".stderr").read_text(errors="replace").strip()
+        return f"{text}, status {status}" + (f"; it said: {errors}" if errors else "")
+
+
+def _channels(memory: int) -> tuple[str, ...]:
+    """QEMU options for the harness's own doors: the console on standard input and output, RAM in a
+    memfd. The machine that the kernel sees stays that of `make qemu`."""
+    return (
+        "-chardev",
+        "stdio,id=console,signal=off",
+        "-object",
+        f"memory-backend-memfd,id=ram,size={memory}M,share=on",
+        "-machine",
+        "memory-backend=ram",
+    )

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""The machine's serial console: a log file that QEMU appends to, and its standard input.
+
+`expect` reads forward from where the last one ended. What it waits for is limited in QEMU's CPU
+time; wall time counts three times as long, so that a loaded host doesn't change a verdict.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from grade.harness.process import cpu_seconds
+from grade.harness.verdict import Infrastructure, TimedOut
+
+WALL_PER_CPU = 3.0
+_POLL = 0.005
+_TAIL = 25  # lines of the log that a failure shows
+
+
+class Budget:
+    """Time for one wait: `seconds` of QEMU's CPU time, or three times as much by the wall clock."""
+
+    def __init__(self, pid: int, seconds: float) -> None:
+        self._pid = pid
+        self.seconds = seconds
+        self._cpu = cpu_seconds(pid)
+        self._wall = time.monotonic()
+
+    def spent(self) -> str | None:
+        """None while there is time left, else which limit was reached."""
+        cpu, wall = cpu_seconds(self._pid) - self._cpu, time.monotonic() - self._wall
+        if cpu > self.seconds:
+            return f"after {cpu:.1f} s of QEMU's CPU time"
+        if wall > self.seconds * WALL_PER_CPU:
+            return f"after {wall:.1f} s, of which QEMU used {cpu:.1f} s of CPU"
+        return None
+
+
+class Serial:
+    """Log and input of one machine's console.
+
+    `ended` says why nothing more will come, or None while the machine runs; `diagnose` raises what
+    the machine's end means; `asleep` says whether the machine's CPU is halted.
+    """
+
+    def __init__(self, log: Path, process: subprocess.Popen[bytes], command: str) -> None:
+        self.log = log
+        self._process = process
+        self._command = command
+        self._place = 0
+        self.on_end: Callable[[str], None] = lambda what: None
+        self.asleep: Callable[[], bool] = lambda: True
+
+    def text(self) -> str:
+        """Everything so far, carriage returns left out."""
+        return self.log.read_bytes().decode("utf-8", "replace").replace("\r", "")
+
+    def send(self, text: str) -> None:
+        """Type `text`."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(text.encode())
+        self._process.stdin.flush()
+
+    def lines(self, vm: int) -> list[str]:
+        """The lines that VM `vm` wrote, without their prefix."""
+        prefix = f"[vm {vm}] "
+        return [
+            line.removeprefix(prefix)
+            for line in self.text().splitlines()
+            if line.startswith(prefix)
+        ]
+
+    def expect(self, pattern: str, seconds: float = 20.0) -> re.Match[str]:
+        """Wait for a regular expression (multi-line mode) after the last match."""
+        budget = Budget(self._process.pid, seconds)
+        expression = re.compile(pattern, re.MULTILINE)
+        while True:
+            ended = self._process.poll() is not None  # before the log is read: nothing is missed
+            if match := expression.search(self.text(), self._place):
+                self._place = match.end()
+                return match
+            what = f"waited on the console for {pattern!r}"
+            if ended:
+                self.on_end(self.report(what))
+            if spent := budget.spent():
+                self._give_up(f"{what}: not there {spent}", spent)
+            time.sleep(_POLL)
+
+    def report(self, what: str) -> str:
+        """`what` and everything that a person needs to see why."""
+        lines = self.text().splitlines()[-_TAIL:]
+        shown = "\n".join(f"    | {line}" for line in lines)
+        return f"{what}\n  last lines:\n{shown}\n  log: {self.log}\n  command: {self._command}"
+
+    def _give_up(self, what: str, spent: str) -> None:
+        """Raise what a spent budget means: no CPU for a machine that wants some is the host's."""
+        if "of which" in spent and not self.asleep():
+            raise Infrastructure(self.report(f"{what}: the host gave QEMU too little CPU time"))
+        raise TimedOut(self.report(what))

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""The harness judged by itself: what it promises must hold before its verdicts mean anything."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from conf.qemu import EXIT_RESET
+from grade.harness import packet
+from grade.harness.lab import Lab
+from grade.harness.verdict import Crashed, Infrastructure, TimedOut, Verdict, classify
+
+pytestmark = pytest.mark.quick
+
+# A run of the harness that something kills from outside: it prints what must be gone afterwards.
+_VICTIM = """
+import sys, time
+from contextlib import ExitStack
+from pathlib import Path
+from grade.harness.keeper import keeper
+from grade.harness.lab import Lab
+lab = Lab(Path(sys.argv[1]), Path(sys.argv[2]), ExitStack())
+folder, tap = lab.folder(), lab.tap()
+machine = lab.boot(tap=tap)
+machine.expect("denali: ")
+print(folder, machine.gdb_path.parent, machine.pid, tap._holder.pid, keeper().pid, flush=True)
+time.sleep(600)
+"""
+
+
+def _gone(things: list[str]) -> bool:
+    """Whether every path and process id of `things` is gone."""
+    return not any(Path(t if t.startswith("/") else f"/proc/{t}").exists() for t in things)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_nothing_outlives_a_run_that_is_killed(
+    lab: Lab, tmp_path: Path, number: signal.Signals
+) -> None:
+    """An orphaned QEMU, namespace or socket would spoil every later run on this machine."""
+    script = lab.folder() / "victim.py"
+    script.write_text(_VICTIM)
+    line = [sys.executable, str(script), str(lab.build), str(tmp_path)]
+    victim = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=_with_root())
+    assert victim.stdout is not None
+    things = victim.stdout.readline().split()
+    assert len(things) == 5 and not _gone(things[:4])
+    victim.send_signal(number)
+    victim.wait(30)
+    victim.stdout.close()
+    deadline = time.monotonic() + 20
+    while not _gone(things) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert _gone(things), f"of {things}, some are left after {number.name}"
+
+
+def _with_root() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path.cwd())}
+
+
+def test_pattern_that_never_comes_is_a_timeout_with_all_that_is_needed(lab: Lab) -> None:
+    """A person must see what was waited for, what was there, and how to run it again."""
+    machine = lab.boot()
+    machine.expect("denali> ")
+    with pytest.raises(TimedOut) as caught:
+        machine.expect("no such line", seconds=0.3)
+    for part in ("no such line", "isolation kernel", str(machine.log), "qemu-system-i386"):
+        assert part in str(caught.value)
+    assert classify(caught.value) is Verdict.TIMEOUT
+
+
+def test_reset_is_a_crash(lab: Lab) -> None:
+    """QEMU's status 0 is a triple fault under -no-reboot: read as success, it would pass."""
+    machine = lab.boot()
+    machine.expect("denali> ")
+    machine.qmp.command("system_reset")
+    with pytest.raises(Crashed, match="triple fault") as caught:
+        machine.expect("no such line")
+    assert classify(caught.value) is Verdict.CRASH
+    assert machine.wait_crash() == EXIT_RESET
+
+
+def test_missing_program_is_infrastructure(lab: Lab) -> None:
+    """A tool that isn't there says nothing about the kernel: never a failed test, never a pass."""
+    with pytest.raises(Infrastructure) as caught:
+        lab.tap().command("denali-no-such-program")
+    assert classify(caught.value) is Verdict.INFRASTRUCTURE
+
+
+def test_memory_is_read_and_written_where_the_machine_has_it(lab: Lab) -> None:
+    """The harness's own view of RAM must be the machine's: QMP's monitor is the witness."""
+    machine = lab.boot()
+    machine.expect("denali> ")
+    address = machine.run.memory * (1 << 20) // 2
+    machine.memory.write(address, b"\xef\xbe\xad\xde")
+    assert "0xdeadbeef" in machine.qmp.monitor(f"xp /1xw {address:#x}")
+    with machine.stopped():
+        space = machine.memory.spaces(machine.qmp.registers()["cr3"])[0]
+        assert space.word(0x40000000 + address) == 0xDEADBEEF
+
+
+def test_gdb_client_agrees_with_the_monitor(lab: Lab) -> None:
+    """Sweeps and pokes stand on the gdb stub: registers read there must be the CPU's."""
+    machine = lab.boot()
+    machine.expect("denali> ")
+    gdb = machine.gdb()
+    registers, monitor = gdb.registers(), machine.qmp.registers()
+    gdb.detach()
+    assert (registers["eip"], registers["esp"]) == (monitor["eip"], monitor["esp"])
+
+
+def test_frames_are_built_and_taken_apart_alike() -> None:
+    """A checker that accepts wrong checksums would accept a machine that sends them."""
+    frame = packet.udp_to_vm(3, 7, b"hello")
+    parsed = packet.parse(frame)
+    assert (parsed.kind, parsed.target, parsed.port, parsed.data) == ("udp", "10.1.0.3", 7, b"hello")
+    for at in (14 + 8, 14 + 20 + 8):  # IPv4's time to live, the first byte of UDP's data
+        wrong = bytearray(frame)
+        wrong[at] ^= 0x10
+        with pytest.raises(ValueError, match="checksum"):
+            packet.parse(bytes(wrong))
+
+
+def test_tap_is_private(lab: Lab) -> None:
+    """Two runs, or two users, on one host must not see each other's interfaces."""
+    first, second = lab.tap(), lab.tap()
+    first.command("ip", "tuntap", "add", "dev", "tap7", "mode", "tap")
+    assert "tap0" in first.command("ip", "link").stdout
+    assert "tap7" not in second.command("ip", "link").stdout
+    assert "tap7" not in Path("/proc/net/dev").read_text()
