@@ -62,7 +62,8 @@ def start() -> None:
         gdb.execute("tbreak boot_entry", to_string=True)
         gdb.execute("continue", to_string=True)
     gdb.execute("frame")
-    print("Kernel and guest symbols are loaded. `break main` and `continue` go on; `guest` lists guests.")
+    print("Kernel and guest symbols are loaded; `guest` lists the guest programs.")
+    print("`break main` and `continue` lead to the kernel's C code.")
 
 
 start()

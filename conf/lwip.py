@@ -62,8 +62,8 @@ def source_stanza(stanza: str) -> str | None:
     if fields.get("enabled", "yes").lower() in ("no", "false", "off", "0", "without", "disable"):
         return None
     components = fields.get("components", "").split()
-    pairs = [(u, s) for u in fields.get("uris", "").split() for s in fields.get("suites", "").split()]
-    wanted = [(u, s) for u, s in pairs if is_debian_main(u, s, components)]
+    uris, suites = fields.get("uris", "").split(), fields.get("suites", "").split()
+    wanted = [(u, s) for u in uris for s in suites if is_debian_main(u, s, components)]
     if not wanted:
         return None
     fields["types"] = "deb-src"

@@ -85,7 +85,7 @@ def ended(status: int, reason: str) -> tuple[int, str]:
     if status == qemu.EXIT_PANIC:
         return 1, "the kernel panicked; its last words are above"
     if status == qemu.EXIT_RESET and reason == "guest-reset":
-        return 1, "the machine reset itself: a triple fault, or a fault before the traps were set up"
+        return 1, "the machine reset itself: a triple fault, or a fault before traps were set up"
     if status == 0 or -status in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         return 0, ""
     return 1, f"QEMU ended with status {status}"

@@ -139,7 +139,7 @@ def tap_network(interface: str) -> str:
 
 
 def dgram_network(local: Path, remote: Path) -> str:
-    """One frame is one datagram: QEMU binds `local` (which must not exist) and sends to `remote`."""
+    """One frame is one datagram: QEMU binds `local` (not there yet), sends to `remote`."""
     ends = f"local.type=unix,local.path={escape(local)}"
     return f"dgram,{ends},remote.type=unix,remote.path={escape(remote)}"
 

@@ -56,8 +56,8 @@ def check_namespaces(root: bool) -> None:
     if result.returncode:
         raise RunError(
             f"`{' '.join(line)}` fails ({result.stderr.strip()}): this system gives its users no "
-            "namespaces. As root: sysctl kernel.unprivileged_userns_clone=1 user.max_user_namespaces"
-            "=10000, or run make qemu-tap as root."
+            "namespaces. As root: sysctl kernel.unprivileged_userns_clone=1 "
+            "user.max_user_namespaces=10000, or run make qemu-tap as root."
         )
 
 
@@ -103,7 +103,12 @@ def wait_for(address: str, port: int, seconds: float, alive: Callable[[], bool])
 
 def _ip(*words: str, text: str | None = None) -> None:
     result = subprocess.run(
-        ["ip", *words], input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        ["ip", *words],
+        input=text,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     if result.returncode:
         raise RunError(f"`ip {' '.join(words)}` failed: {result.stdout.strip()}")

@@ -1,0 +1,386 @@
+# SPDX-License-Identifier: MIT
+"""The tools in conf/: set-up, lwIP's source, ports, folders and QEMU's command line.
+
+Nothing here boots a machine or touches the network; test_run.py starts the real thing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.machinery
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from conf import lwip, process, qemu, rundir, tap
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+pytestmark = pytest.mark.quick
+
+
+def load_run() -> ModuleType:
+    """conf/run as a module, though its name has no suffix."""
+    loader = importlib.machinery.SourceFileLoader("conf_run", str(ROOT / "conf/run"))
+    spec = importlib.util.spec_from_loader("conf_run", loader)
+    assert spec
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module  # dataclasses look their module up by name
+    loader.exec_module(module)
+    return module
+
+
+run = load_run()
+
+
+# --- apt sources ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "line, expected",
+    [
+        ("deb http://m/debian bookworm main", "deb-src http://m/debian bookworm main"),
+        (
+            "deb [arch=amd64 signed-by=/k.gpg] http://m/debian/ bookworm main contrib # near",
+            "deb-src [arch=amd64 signed-by=/k.gpg] http://m/debian/ bookworm main",
+        ),
+        ("deb-src http://m/debian stable main", "deb-src http://m/debian stable main"),
+        ("# deb http://mirror.example.org/debian bookworm main", None),
+        ("deb http://mirror.example.org/debian-security bookworm-security main", None),
+        ("deb https://third.example.org/linux/debian bookworm stable", None),
+        ("deb http://fourth.example.org/ubuntu jammy main universe", None),
+        ("deb https://other.example.org/node_20.x nodistro main", None),
+        ("deb cdrom:[Debian GNU/Linux 12]/ bookworm main", None),
+        ("", None),
+    ],
+)
+def test_a_one_line_source_becomes_a_source_entry(line: str, expected: str | None) -> None:
+    assert lwip.source_line(line) == expected
+
+
+def test_a_deb822_stanza_becomes_a_source_entry() -> None:
+    stanza = (
+        "Types: deb\nURIs: http://mirror.example.org/debian\nSuites: bookworm bookworm-updates\n"
+        "Components: main non-free\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
+        "Architectures: amd64\n"
+    )
+    assert lwip.source_stanza(stanza) == (
+        "Types: deb-src\nUris: http://mirror.example.org/debian\nSuites: bookworm bookworm-updates\n"
+        "Components: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
+    )
+
+
+def test_a_deb822_stanza_keeps_its_inline_key() -> None:
+    key = "Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n mQINB\n -----END-----\n"
+    stanza = f"Types: deb\nURIs: http://m/debian\nSuites: sid\nComponents: main\n{key}"
+    derived = lwip.source_stanza(stanza)
+    assert derived is not None and derived.endswith(key.replace("Signed-By:\n", "Signed-By: \n"))
+
+
+@pytest.mark.parametrize("extra", ["Enabled: no\n", "Components: contrib\n", "Suites: jammy\n"])
+def test_other_deb822_stanzas_are_left_out(extra: str) -> None:
+    stanza = "Types: deb\nURIs: http://m/debian\nSuites: bookworm\nComponents: main\n"
+    assert lwip.source_stanza(stanza + extra) is None
+
+
+def test_sources_are_derived_from_both_formats(tmp_path: Path) -> None:
+    parts = tmp_path / "sources.list.d"
+    parts.mkdir()
+    (tmp_path / "sources.list").write_text("deb http://a/debian bookworm main\n")
+    (parts / "b.list").write_text(
+        "deb http://b/debian bookworm main\ndeb http://a/debian bookworm main\n"
+    )
+    (parts / "c.sources").write_text(
+        "# a comment\nTypes: deb\n# another\nURIs: http://c/debian\nSuites: bookworm\n"
+        "Components: main\n"
+        "\nTypes: deb\nURIs: http://d/ubuntu\nSuites: jammy\nComponents: main\n"
+    )
+    (parts / "d.sources.disabled").write_text(
+        "Types: deb\nURIs: http://e/debian\nSuites: sid\nComponents: main\n"
+    )
+    lines, stanzas = lwip.derive_sources(tmp_path)
+    assert lines == "deb-src http://a/debian bookworm main\ndeb-src http://b/debian bookworm main\n"
+    assert stanzas == "Types: deb-src\nUris: http://c/debian\nSuites: bookworm\nComponents: main\n"
+
+
+# --- lwIP's source --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tarball(tmp_path: Path) -> bytes:
+    """A tarball that looks like lwIP's."""
+    source = tmp_path / "make/lwip-2/src/core/tcp.c"
+    source.parent.mkdir(parents=True)
+    source.write_text("int tcp;\n")
+    with tarfile.open(tmp_path / "lwip.tar.xz", "w:xz") as archive:
+        archive.add(tmp_path / "make/lwip-2", "lwip-2")
+    return (tmp_path / "lwip.tar.xz").read_bytes()
+
+
+@pytest.fixture
+def pretend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tarball: bytes) -> list[bytes]:
+    """lwip.py expects `tarball`, and each download gives the next element of the list."""
+    served: list[bytes] = []
+
+    def download(cache: Path, name: str) -> Path:
+        work = cache / "work-pretended"
+        work.mkdir()
+        (work / name).write_bytes(served.pop(0))
+        return work / name
+
+    checksum = hashlib.sha256(tarball).hexdigest()
+    monkeypatch.setattr(lwip, "expected", lambda: (checksum, "lwip.tar.xz"))
+    monkeypatch.setattr(lwip, "download", download)
+    return served
+
+
+def test_lwip_is_fetched_once_and_unpacked(
+    tmp_path: Path, tarball: bytes, pretend: list[bytes]
+) -> None:
+    pretend.append(tarball)
+    lwip.ensure(tmp_path / "lwip")
+    lwip.ensure(tmp_path / "lwip")  # a second download would find nothing to pop
+    assert (tmp_path / "lwip/src/core/tcp.c").read_text() == "int tcp;\n"
+    assert sorted(os.listdir(tmp_path / "lwip-download")) == [".lock", "lwip.tar.xz"]
+
+
+def test_lwip_unpacks_from_the_cache_without_a_network(
+    tmp_path: Path, tarball: bytes, pretend: list[bytes]
+) -> None:
+    (tmp_path / "lwip-download").mkdir()
+    (tmp_path / "lwip-download/lwip.tar.xz").write_bytes(tarball)
+    lwip.ensure(tmp_path / "lwip")
+    assert (tmp_path / "lwip/.stamp").exists()
+
+
+def test_a_wrong_checksum_leaves_nothing(
+    tmp_path: Path, tarball: bytes, pretend: list[bytes]
+) -> None:
+    pretend.append(tarball[:-1])
+    with pytest.raises(lwip.LwipError, match="SHA-256"):
+        lwip.ensure(tmp_path / "lwip")
+    assert not (tmp_path / "lwip").exists()
+    assert os.listdir(tmp_path / "lwip-download") == [".lock"]
+
+
+def test_a_damaged_cache_is_fetched_again(
+    tmp_path: Path, tarball: bytes, pretend: list[bytes]
+) -> None:
+    (tmp_path / "lwip-download").mkdir()
+    (tmp_path / "lwip-download/lwip.tar.xz").write_bytes(b"half a download")
+    pretend.append(tarball)
+    lwip.ensure(tmp_path / "lwip")
+    assert (tmp_path / "lwip/.stamp").exists()
+
+
+def test_without_a_network_one_message_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_command(tmp_path / "bin", "apt-get", "echo 'E: Could not resolve the mirror'; exit 100")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    sources = ("deb-src http://m/debian sid main\n", "")
+    monkeypatch.setattr(lwip, "derive_sources", lambda etc: sources)
+    assert lwip.main(["lwip.py", str(tmp_path / "lwip")]) == 1
+    message = capsys.readouterr().err
+    assert "could not fetch lwip_" in message and "Could not resolve" in message
+    assert not (tmp_path / "lwip").exists()
+
+
+# --- packages -------------------------------------------------------------------------------------
+
+
+def fake_command(folder: Path, name: str, script: str) -> None:
+    """A command that does `script`, in a folder to be used as PATH."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/bash\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+def run_setup(path: Path, *groups: str) -> subprocess.CompletedProcess[str]:
+    """conf/setup on a machine that has only the commands in `path`, and those to write a script."""
+    for name in ("uname", "mktemp", "tail", "rm", "env", "touch", "chmod"):
+        if not (path / name).exists():
+            (path / name).symlink_to(f"/usr/bin/{name}")
+    return subprocess.run(
+        ["/bin/bash", ROOT / "conf/setup", *groups],
+        env={"PATH": str(path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_setup_says_nothing_when_nothing_is_missing(tmp_path: Path) -> None:
+    for name in ("gcc", "ld", "qemu-system-i386"):
+        fake_command(tmp_path / "bin", name, "")
+    result = run_setup(tmp_path / "bin", "run")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_setup_without_root_gives_the_exact_command(tmp_path: Path) -> None:
+    fake_command(tmp_path / "bin", "id", "echo 1000")
+    fake_command(tmp_path / "bin", "apt-get", "echo must not run; exit 1")
+    result = run_setup(tmp_path / "bin", "run")
+    assert result.returncode == 1 and result.stdout == ""
+    command = "sudo apt-get update && sudo apt-get install --no-install-recommends"
+    assert f"    {command} gcc binutils qemu-system-x86\n" in result.stderr
+
+
+def test_setup_as_root_installs_only_what_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "bin"
+    fake_command(path, "id", "echo 0")
+    fake_command(path, "gcc", "")
+    install = f"touch {path}/ld {path}/qemu-system-i386; chmod +x {path}/*"
+    fake_command(path, "apt-get", f'echo "$*" >>{tmp_path}/log; {install}')
+    result = run_setup(path, "run")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "conf/setup: installing binutils qemu-system-x86\n"
+    assert (tmp_path / "log").read_text().endswith(" binutils qemu-system-x86\n")
+
+
+def test_setup_says_so_when_apt_fails(tmp_path: Path) -> None:
+    fake_command(tmp_path / "bin", "id", "echo 0")
+    fake_command(tmp_path / "bin", "apt-get", "echo E: no route to the mirror; exit 100")
+    result = run_setup(tmp_path / "bin", "run")
+    assert result.returncode == 1
+    assert "no route to the mirror" in result.stderr and "Is the network there?" in result.stderr
+
+
+def test_setup_without_apt_names_what_is_needed(tmp_path: Path) -> None:
+    fake_command(tmp_path / "bin", "id", "echo 0")
+    result = run_setup(tmp_path / "bin", "run", "debug")
+    assert result.returncode == 1
+    assert "gcc binutils qemu-system-x86 gdb" in result.stderr
+    assert "apt-get install" not in result.stderr
+
+
+# --- QEMU's command line --------------------------------------------------------------------------
+
+
+def test_modules_carry_their_options_and_escape_commas() -> None:
+    modules = (qemu.Module("build/user/a", 3, "8M", "x=1,2"), qemu.Module("build/user/b"))
+    line = qemu.command(qemu.Run(modules=modules))
+    assert line[line.index("-initrd") + 1] == "build/user/a count=3 mem=8M -- x=1,,2,build/user/b"
+
+
+def test_a_path_with_a_space_is_refused() -> None:
+    with pytest.raises(ValueError, match="relative"):
+        qemu.command(qemu.Run(kernel="/home/some one/denali"))
+
+
+def test_the_network_card_belongs_to_the_netdev() -> None:
+    line = qemu.command(qemu.Run(netdev=qemu.user_network(8081)))
+    netdev = line[line.index("-netdev") + 1]
+    forward = "hostfwd=tcp:127.0.0.1:8081-10.1.0.1:80"
+    assert netdev == f"user,id=n0,net=10.0.0.0/8,host=10.0.0.1,{forward}"
+    assert "virtio-net-pci,netdev=n0,disable-legacy=on,romfile=" in line
+    assert not any("virtio-net" in word for word in qemu.command(qemu.Run()))
+
+
+def test_addresses_follow_the_number() -> None:
+    assert qemu.vm_address(1) == "10.1.0.1" and qemu.vm_mac(1) == "02:00:0a:01:00:01"
+    assert qemu.vm_address(10_000) == "10.1.39.16" and qemu.vm_mac(10_000) == "02:00:0a:01:27:10"
+    for number in (0, qemu.VM_MAX + 1):
+        with pytest.raises(ValueError):
+            qemu.vm_address(number)
+
+
+# --- running -----------------------------------------------------------------------------------
+
+
+def test_memory_grows_with_the_number_of_vms() -> None:
+    assert run.read_settings("build", {}).memory == 256
+    assert run.read_settings("build", {"VMS": "10000"}).memory == 128 + 10_000 * 96 // 1024
+    assert run.read_settings("build", {"VMS": "10000", "MEM": "1024"}).memory == 1024
+
+
+@pytest.mark.parametrize(
+    "name, text", [("VMS", "0"), ("VMS", "many"), ("PORT", "65536"), ("MEM", "3")]
+)
+def test_a_setting_that_makes_no_sense_is_refused(name: str, text: str) -> None:
+    with pytest.raises(rundir.RunError, match=f"{name}={text}"):
+        run.read_settings("build", {name: text})
+
+
+def test_a_taken_port_is_passed_over_unless_it_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen(1)
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(run, "PORT_FIRST", port)
+        assert run.choose_port(None) > port
+        with pytest.raises(rundir.RunError, match=f"port {port} is taken"):
+            run.choose_port(port)
+
+
+def test_two_runs_have_two_folders_that_only_their_owner_enters(tmp_path: Path) -> None:
+    with rundir.create(ROOT, "qemu", tmp_path) as one, rundir.create(ROOT, "qemu", tmp_path) as two:
+        assert one != two
+        assert one.stat().st_mode & 0o777 == 0o700
+        assert rundir.newest(ROOT, "qemu", tmp_path) == two
+        assert rundir.newest(ROOT, "qemu-gdb", tmp_path) is None
+        assert rundir.newest(Path("/elsewhere"), "qemu", tmp_path) is None
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_folder_of_a_killed_run_goes_when_the_next_starts(tmp_path: Path) -> None:
+    dead = tmp_path / "run-dead"
+    dead.mkdir()
+    (dead / "about.json").write_text("{}")
+    os.utime(dead, (1, 1))
+    with rundir.create(ROOT, "qemu", tmp_path) as one:
+        assert os.listdir(tmp_path) == [one.name]
+
+
+def test_a_folder_that_somebody_else_planted_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "denali").symlink_to("/")
+    with pytest.raises(rundir.RunError, match="somebody else"):
+        rundir.base({"XDG_RUNTIME_DIR": str(tmp_path)})
+
+
+@pytest.mark.parametrize(
+    "status, reason, code, text",
+    [
+        (33, "guest-shutdown", 0, "every VM has ended"),
+        (253, "guest-shutdown", 1, "panicked"),
+        (0, "guest-reset", 1, "triple fault"),
+        (0, "host-qmp-quit", 0, ""),
+        (1, "", 1, "status 1"),
+    ],
+)
+def test_the_way_a_machine_ended_is_told(status: int, reason: str, code: int, text: str) -> None:
+    ours, sentence = process.ended(status, reason)
+    assert ours == code and text in sentence and bool(sentence) == bool(text)
+
+
+def test_a_tap_that_cannot_be_made_says_what_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(rundir.RunError, match="modprobe tun"):
+        tap.check_tun(tmp_path / "none")
+    device = tmp_path / "tun"
+    device.touch(0o600)
+
+    def refuse(*_: object) -> int:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(rundir.RunError, match=r"mode 0600\).*chmod 0666"):
+        tap.check_tun(device)
+
+
+def test_every_vm_is_a_permanent_neighbour() -> None:
+    lines = tap.neighbours(2000).splitlines()
+    assert len(lines) == 2000
+    lladdr = "02:00:0a:01:01:2c"
+    assert lines[299] == f"neigh replace 10.1.1.44 lladdr {lladdr} dev denali0 nud permanent"
