@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from conf import qemu
 from grade.bench import memory, network, runner
@@ -106,8 +107,8 @@ class Start(Group):
             yield self.rows[0].name, (time.monotonic() - started) * 1e3
 
 
-class Gate(Group):
-    """Loops of ring-3 code that time themselves: the null virtual instruction and the VM switch."""
+class Loops(Group):
+    """Loops of ring-3 code that time themselves, in ns, or exactly, in instructions (-icount)."""
 
     network = False
 
@@ -116,35 +117,70 @@ class Gate(Group):
         self.programs = (f"bench-{name}",)
         self.once = exact
         self._exact = exact
-        unit = "instructions" if exact else "ns"
-        if name == "null":
-            self._runs = {"null virtual instruction": ("null", 1, 1000000, 0)}
-        else:
-            self._runs = {
-                "VM switch, 0 pages touched": ("switch", 2, 200000, 0),
-                "VM switch, 16 pages touched": ("switch", 2, 200000, 16),
-            }
-        limit = 1.2 if name == "null" else 1.5
-        self.rows = tuple(Row(self._row(row), unit, ratio=limit) for row in self._runs)
+
+    def _row(self, name: str, ratio: float) -> Row:
+        if self._exact:
+            return Row(f"{name} (-icount)", "instructions")
+        return Row(name, "ns", ratio=ratio)
+
+    def _floor(self, setting: Setting, *words: str) -> float:
+        """The floor kernel's figure for one turn."""
+        with runner.boot(setting.floor(*words, exact=self._exact)) as machine:
+            said = runner.results(machine)[-1]
+        return float(said["ns"]) / float(said["n"])
+
+    def _ours(self, setting: Setting, count: int, words: str) -> list[dict[str, Any]]:
+        """What `count` VMs of our program print."""
+        module = setting.module(self.programs[0], count, words)
+        with runner.boot(setting.ours(module, "when-done=exit", exact=self._exact)) as machine:
+            return runner.results(machine)
+
+
+class Null(Loops):
+    """The null virtual instruction: from ring 3 into C and back."""
+
+    def __init__(self, exact: bool) -> None:
+        super().__init__("null", exact)
+        self.rows = (self._row("null virtual instruction", ratio=1.2),)
 
     def measure(self, setting: Setting, side: Side) -> Figures:
-        """Nanoseconds, or instructions under -icount, for one turn of each loop."""
-        for row, (program, count, turns, pages) in self._runs.items():
-            turns //= 20 if self._exact else 1
-            words = f"n={turns} pages={pages}"
-            if side is Side.FLOOR:
-                run = setting.floor(f"op={program}", *words.split(), exact=self._exact)
-            else:
-                module = setting.module(f"bench-{program}", count, words)
-                run = setting.ours(module, "when-done=exit", exact=self._exact)
-            with runner.boot(run) as machine:
-                said = runner.result(machine)
-            if "quanta" in said and said["quanta"] < turns // 2:
-                raise runner.Failure(f"{said['quanta']} quanta in {turns // 2} turns: no switches")
-            yield self._row(row), said["ns"] / said["n"]
+        """A loop of virtual instructions that do nothing."""
+        words = f"n={50000 if self._exact else 1000000}"
+        if side is Side.FLOOR:
+            yield self.rows[0].name, self._floor(setting, "op=null", words)
+        else:
+            said = self._ours(setting, 1, words)[-1]
+            yield self.rows[0].name, said["ns"] / said["n"]
 
-    def _row(self, row: str) -> str:
-        return f"{row} (-icount)" if self._exact else row
+
+class Switch(Loops):
+    """One way from VM to VM; user/bench/switch.c says how."""
+
+    _vms = 32
+    _pages = (0, 16)
+
+    def __init__(self, exact: bool) -> None:
+        super().__init__("switch", exact)
+        rows = (self._row(f"VM switch, {pages} pages touched", 1.5) for pages in self._pages)
+        self.rows = tuple(rows)
+
+    def measure(self, setting: Setting, side: Side) -> Figures:
+        """Both numbers of pages."""
+        for row, pages in zip(self.rows, self._pages):
+            if side is Side.FLOOR:
+                turns = 10000 if self._exact else 200000
+                yield row.name, self._floor(setting, "op=switch", f"n={turns}", f"pages={pages}")
+            else:
+                yield row.name, self._one_way(setting, pages)
+
+    def _one_way(self, setting: Setting, pages: int) -> float:
+        rounds = 20 if self._exact else 500
+        words = f"n={rounds} pages={pages} vms={self._vms}"
+        said = {line["vm"]: line for line in self._ours(setting, self._vms, words)}
+        first, last = said[1], said[self._vms]
+        if last["quanta"] < rounds:
+            raise runner.Failure(f"only {last['quanta']} quanta in {rounds} rounds")
+        return float(last["ns"] - first["ns"]) / (self._vms - 1)
 
 
 class Echo(Group):
@@ -226,10 +262,10 @@ class Memory(Group):
 
 GROUPS: tuple[Group, ...] = (
     Start(),
-    Gate("null", exact=False),
-    Gate("switch", exact=False),
-    Gate("null", exact=True),
-    Gate("switch", exact=True),
+    Null(exact=False),
+    Switch(exact=False),
+    Null(exact=True),
+    Switch(exact=True),
     Echo(),
     Http(),
     Memory(),

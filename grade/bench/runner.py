@@ -34,11 +34,10 @@ def boot(run: Run) -> Iterator[Machine]:
         remove_folder(folder)
 
 
-def result(machine: Machine) -> dict[str, Any]:
-    """The JSON object that the machine prints before it leaves, in good order."""
+def results(machine: Machine) -> list[dict[str, Any]]:
+    """The JSON objects that the machine prints, one a line, before it leaves in good order."""
     machine.wait()
-    text = machine.serial.text()
-    found = re.search(r"(\{\".*\})\s*$", text, re.MULTILINE)
+    found = re.findall(r"(\{\".*\})\s*$", machine.serial.text(), re.MULTILINE)
     if not found:
         raise Failure(machine.serial.report("no result on the console"))
-    return dict(json.loads(found.group(1)))
+    return [dict(json.loads(line)) for line in found]
