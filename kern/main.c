@@ -23,6 +23,9 @@
 #include "kern/run.h"
 #include "kern/vm.h"
 #endif
+#if LAB >= 3
+#include "kern/timerq.h"
+#endif
 
 NORETURN void main(u32 magic, pa_t info);
 
@@ -47,6 +50,9 @@ memory_init(void)
 	kmap_init(end);
 #if LAB >= 2
 	vm_table_init();
+#endif
+#if LAB >= 3
+	timerq_init();
 #endif
 	frame_init(boot_take(frame_table_bytes(end)), end, boot_info.usable,
 		   boot_info.usable_count);

@@ -30,13 +30,14 @@ symbol_find(u32 address, u32 *offset)
 	return symbols[low - 1].name;
 }
 
+/* `back` is 1 for a return address: the call before it may end its function. */
 static void
-print_address(u32 address)
+print_address(u32 address, u32 back)
 {
-	u32 offset;
-	const char *name = symbol_find(address, &offset);
+	u32 offset = 0;
+	const char *name = symbol_find(address - back, &offset);
 
-	kprintf("  %08x %s+0x%x\n", address, name ? name : "?", name ? offset : 0);
+	kprintf("  %08x %s+0x%x\n", address, name ? name : "?", name ? offset + back : 0);
 }
 
 void
@@ -47,8 +48,8 @@ backtrace_print(u32 eip, u32 ebp)
 
 	kprintf("backtrace:\n");
 	if (eip)
-		print_address(eip);
+		print_address(eip, 0);
 	for (u32 i = 0; i < n; i++)
 		if (chain[i])
-			print_address(chain[i]);
+			print_address(chain[i], 1);
 }

@@ -56,24 +56,24 @@ trap_stubs:
  */
 ENTRY(trap_entry)
 	pushal
-	pushl $EFLAGS_FIXED
+	movl %esp, %ebx
+	testb $3, TF_CS(%ebx)
+	jz 1f
+	/* The frame ends where the record ends: nothing may be pushed below it. */
+	movl $kernel_stack_top, %esp
+	xorl %ebp, %ebp
+1:	pushl $EFLAGS_FIXED
 	popfl
 
 	movl $SEL_DATA, %ecx
 	movl %ds, %eax
 	cmpl %ecx, %eax
-	je 1f
-	movl %ecx, %ds
-1:	movl %es, %eax
-	cmpl %ecx, %eax
 	je 2f
+	movl %ecx, %ds
+2:	movl %es, %eax
+	cmpl %ecx, %eax
+	je 3f
 	movl %ecx, %es
-2:
-	movl %esp, %ebx
-	testb $3, TF_CS(%esp)
-	jz 3f
-	movl $kernel_stack_top, %esp
-	xorl %ebp, %ebp
 3:	/* A frame as a call would leave it: return address, old ebp. */
 	pushl TF_EIP(%ebx)
 	pushl %ebp

@@ -3,16 +3,25 @@
  * The queue of unfinished work. run.c runs one slice per entry, and slices
  * back to back while no VM can run.
  */
+#include "kern/clock.h"
+#include "kern/deadline.h"
 #include "kern/kernel.h"
 #include "kern/work.h"
 
+/* A guest that never enters the kernel is interrupted this often while there is
+ * work, so that the work gets on. */
+#define WORK_PERIOD (NS_PER_MS / 2)
+
 static struct work *head, **tail = &head;
+static u64 last_slice;
 
 void
 work_add(struct work *work)
 {
 	if (work->queued)
 		return;
+	if (!head)
+		deadline_changed();
 	work->queued = true;
 	work->next = NULL;
 	*tail = work;
@@ -38,5 +47,20 @@ work_run(void)
 	work->queued = false;
 	if (work->run(work))
 		work_add(work);
+	last_slice = clock_now();
 	return head != NULL;
 }
+
+static u64
+work_next(void)
+{
+	return head ? last_slice + WORK_PERIOD : TIME_NEVER;
+}
+
+static void
+work_expire(u64 now)
+{
+	last_slice = now; /* the slice itself runs on the way out (run.c) */
+}
+
+DEADLINE(work, work_next, work_expire);

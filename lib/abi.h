@@ -129,9 +129,9 @@ struct vregs {
 	u8 mac[6];         /* boot: 02:00 and the four bytes of the address */
 	u8 reserved2[2];
 	u32 disks;         /* boot: number of virtual disks */
-	u8 reserved3[20];
+	u8 reserved3[16];
 	/* 0x080: counters */
-	u32 quanta;        /* entry: quanta given */
+	u32 quanta;        /* quantum: quanta given; this and the next five change at a quantum's start */
 	u32 virqs_posted;  /* entry: interrupts posted */
 	u32 virqs_merged;  /* entry: of those, merged with one still pending */
 	u32 virqs_delivered; /* entry: upcalls, and masks returned by idle */

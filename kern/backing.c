@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Decides what stands behind a page. `back=touch` gives a page its frame at
+ * first touch, `back=all` at creation; `share=on` lets VMs of one image share
+ * its unwritten pages (cow.c), `share=off` copies them.
+ */
+#include "kern/backing.h"
+#include "kern/frame.h"
+#include "kern/kernel.h"
+#include "kern/layout.h"
+#include "kern/space.h"
+#include "kern/x86.h"
+#include "lib/string.h"
+#if LAB >= 7
+#include "kern/cow.h"
+#endif
+
+static bool back_all = LAB < 5;
+static bool share = LAB >= 7;
+
+static int
+option_back(const char *value)
+{
+	back_all = strcmp(value, "all") == 0;
+	return back_all || strcmp(value, "touch") == 0 ? 0 : -1;
+}
+
+OPTION("back", option_back, "touch or all");
+
+static int
+option_share(const char *value)
+{
+	share = strcmp(value, "on") == 0;
+	if (share && LAB < 7)
+		return -1;
+	return share || strcmp(value, "off") == 0 ? 0 : -1;
+}
+
+OPTION("share", option_share, "on or off (on: from lab 7)");
+
+bool
+backing_shares(void)
+{
+	return share;
+}
+
+/* Gives the page a frame of its own, with what the image has for it. */
+static int
+back_page(struct vm *vm, gva_t page)
+{
+	const struct segment *segment = image_segment(vm->image, page);
+	pa_t frame = frame_alloc(FRAME_GUEST, true);
+	u32 flags = PTE_P | PTE_U | (!segment || segment->writable ? PTE_W : 0);
+
+	if (frame == FRAME_NONE)
+		return -E_NOMEM;
+	if (space_map(vm, page, frame, flags) < 0) {
+		frame_free(frame);
+		return -E_NOMEM;
+	}
+	vm->frames++;
+	if (segment)
+		image_fill(vm->image, segment, page, pa_to_kva(frame));
+	return 0;
+}
+
+int
+backing_start(struct vm *vm)
+{
+#if LAB >= 7
+	if (share && image_share(vm) < 0)
+		return -E_NOMEM;
+#endif
+	if (!back_all)
+		return 0;
+	for (gva_t page = IMAGE_BASE; page < vm->memory_size; page += PAGE_SIZE) {
+		u32 *entry = space_entry(vm, page);
+
+		if (!(entry && *entry & PTE_P) && back_page(vm, page) < 0)
+			return -E_NOMEM;
+	}
+	return 0;
+}
+
+int
+backing_touch(struct vm *vm, gva_t address, bool write)
+{
+	gva_t page = ALIGN_DOWN(address, PAGE_SIZE);
+	u32 *entry;
+
+	if (page < VREGS_BASE || page >= vm->memory_size)
+		return -E_FAULT;
+	entry = space_entry(vm, page);
+	if (!entry || !(*entry & PTE_P)) {
+		int error = back_page(vm, page);
+
+		if (error < 0)
+			return error;
+		entry = space_entry(vm, page);
+	}
+	if (!write || *entry & PTE_W)
+		return 0;
+#if LAB >= 7
+	if (*entry & PTE_COW)
+		return cow_break(vm, page);
+#endif
+	return -E_FAULT;
+}

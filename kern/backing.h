@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What stands behind a guest's pages, and when: the options back= and share=.
+ */
+#ifndef KERN_BACKING_H
+#define KERN_BACKING_H
+
+#include "kern/vm.h"
+#include "lib/types.h"
+
+/* Backs what is to be backed from the start: shares the image's pages, and
+ * with back=all gives every other page its frame. 0, or -E_NOMEM. */
+int backing_start(struct vm *vm);
+
+/*
+ * Makes the page at `address` usable for a read, or a write: gives it a frame
+ * at its first touch, copies a shared page before a write.
+ * Returns 0; -E_FAULT if the guest may not do that there; -E_NOMEM if there is
+ * no frame. Page faults and the kernel's own accesses both come here.
+ */
+int backing_touch(struct vm *vm, gva_t address, bool write);
+
+/* Are whole pages of images shared among the VMs of one image? */
+bool backing_shares(void);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The one door to guest memory. The kernel never uses a guest's address: it
+ * walks the VM's page table in software and goes through its own mapping; with
+ * SMAP on, any other way faults.
+ */
+#ifndef KERN_DOOR_H
+#define KERN_DOOR_H
+
+#include "kern/vm.h"
+#include "lib/types.h"
+
+/*
+ * Finds the kernel's pointer to guest address `address` of `vm`, for a read or
+ * a write; good to the end of that page, until the kernel is left. Gives the
+ * page its frame, or breaks sharing, as a touch by the guest would.
+ * Returns 0 with *pointer set; -E_FAULT if the guest may not touch that;
+ * -E_NOMEM if there is no frame.
+ */
+int guest_page(struct vm *vm, gva_t address, bool write, void **pointer);
+
+/*
+ * Copies `length` bytes between the kernel and `vm` at `address`. Any length
+ * and address: the range may not wrap, and every page of it is checked before
+ * the first byte is copied.
+ * Returns 0; or the error of guest_page, unchanged, with nothing copied.
+ */
+int guest_copy_in(struct vm *vm, void *to, gva_t address, u32 length);
+int guest_copy_out(struct vm *vm, gva_t address, const void *from, u32 length);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The gate: the one interrupt vector that ring 3 may use.
+ */
+#include "kern/gate.h"
+#include "kern/kernel.h"
+#include "kern/run.h"
+
+static i32 (*instructions[VI_COUNT])(struct vm *vm);
+
+void
+gate_init(void)
+{
+	TABLE_FOR(vinstrs, struct vinstr, entry)
+	{
+		ASSERT(entry->number < VI_COUNT && !instructions[entry->number]);
+		instructions[entry->number] = entry->run;
+	}
+}
+
+void
+gate_dispatch(struct vm *vm)
+{
+	u32 number = vm->regs.eax;
+
+	if (number < VI_COUNT && instructions[number])
+		vm->regs.eax = (u32)instructions[number](vm);
+	else
+		vm->regs.eax = (u32)-E_NOSYS;
+}
+
+static void
+gate_trap(struct trapframe *frame)
+{
+	(void)frame; /* it is the running VM's */
+	gate_dispatch(current);
+}
+
+TRAP(GATE_VECTOR, gate_trap);

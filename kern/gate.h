@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Virtual instructions: from the gate to the function that carries one out.
+ */
+#ifndef KERN_GATE_H
+#define KERN_GATE_H
+
+#include "kern/vm.h"
+#include "lib/types.h"
+
+struct vinstr {
+	u32 number; /* VI_* */
+	const char *name;
+	/* Carries out the instruction for the running VM; arguments are in its
+	 * saved registers. Decodes and rejects everything first, then commits.
+	 * Returns the result for eax: a negative error, or what the ABI says. */
+	i32 (*run)(struct vm *vm);
+};
+
+#define VINSTR(number, name, run) \
+	TABLE_ENTRY(vinstrs, struct vinstr) vinstr_entry_##run = {number, name, run}
+
+/* Gathers the registered instructions. Context: once, at boot. */
+void gate_init(void);
+
+/*
+ * Carries out the virtual instruction that `vm` asks for, and puts the result
+ * into its eax. An unknown number gives -E_NOSYS; no number harms the kernel.
+ */
+void gate_dispatch(struct vm *vm);
+
+#endif

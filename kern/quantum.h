@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The quantum: how long a VM runs before others have their turn.
+ */
+#ifndef KERN_QUANTUM_H
+#define KERN_QUANTUM_H
+
+#include "kern/vm.h"
+
+/* Starts a quantum of `vm`, the one that runs from now on. */
+void quantum_begin(struct vm *vm);
+
+/* Length of a quantum in ns (option quantum=). */
+extern u64 quantum_length;
+
+#endif

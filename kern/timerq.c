@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A binary heap of VMs by deadline; each VM's record knows its place in it, so
+ * that a cancel needs no search. Slots count from 1: 0 means "not in the heap".
+ */
+#include "kern/boot.h"
+#include "kern/clock.h"
+#include "kern/deadline.h"
+#include "kern/kernel.h"
+#include "kern/timerq.h"
+#include "kern/virq.h"
+
+#define EXPIRE_MAX 64
+
+static struct vm **heap; /* heap[1] is the earliest */
+static u32 heap_size;
+
+void
+timerq_init(void)
+{
+	heap = boot_take((vm_count + 1) * sizeof *heap);
+}
+
+/* Equal deadlines go by number, so that a run can be repeated exactly. */
+static bool
+earlier(const struct vm *a, const struct vm *b)
+{
+	return a->deadline != b->deadline ? a->deadline < b->deadline : a->number < b->number;
+}
+
+static void
+place(struct vm *vm, u32 slot)
+{
+	heap[slot] = vm;
+	vm->timer_slot = slot;
+}
+
+static void
+sift_up(struct vm *vm, u32 slot)
+{
+	for (; slot > 1 && earlier(vm, heap[slot / 2]); slot /= 2)
+		place(heap[slot / 2], slot);
+	place(vm, slot);
+}
+
+static void
+sift_down(struct vm *vm, u32 slot)
+{
+	for (u32 child; (child = slot * 2) <= heap_size; slot = child) {
+		if (child < heap_size && earlier(heap[child + 1], heap[child]))
+			child++;
+		if (!earlier(heap[child], vm))
+			break;
+		place(heap[child], slot);
+	}
+	place(vm, slot);
+}
+
+void
+timerq_insert(struct vm *vm, u64 deadline)
+{
+	ASSERT(vm->timer_slot == 0);
+	vm->deadline = deadline;
+	sift_up(vm, ++heap_size);
+	if (vm->timer_slot == 1)
+		deadline_changed();
+}
+
+void
+timerq_cancel(struct vm *vm)
+{
+	u32 slot = vm->timer_slot;
+	struct vm *last;
+
+	if (slot == 0)
+		return;
+	vm->timer_slot = 0;
+	last = heap[heap_size--];
+	if (last == vm)
+		return;
+	if (slot > 1 && earlier(last, heap[slot / 2]))
+		sift_up(last, slot);
+	else
+		sift_down(last, slot);
+}
+
+u64
+timerq_next(void)
+{
+	return heap_size ? heap[1]->deadline : TIME_NEVER;
+}
+
+void
+timerq_expire(u64 now)
+{
+	for (u32 n = 0; n < EXPIRE_MAX && timerq_next() <= now; n++) {
+		struct vm *vm = heap[1];
+
+		timerq_cancel(vm);
+		virq_post(vm, VIRQ_TIMER);
+	}
+}
+
+DEADLINE(timerq, timerq_next, timerq_expire);
+
+static int
+timerq_create(struct vm *vm)
+{
+	(void)vm;
+	return 0;
+}
+
+VM_HOOK(timerq, timerq_create, timerq_cancel);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The timer queue: many VMs' deadlines on one timer.
+ */
+#ifndef KERN_TIMERQ_H
+#define KERN_TIMERQ_H
+
+#include "kern/vm.h"
+
+/* Puts `vm`, which isn't in the queue, there until `deadline` (ns). O(log n). */
+void timerq_insert(struct vm *vm, u64 deadline);
+
+/* Takes `vm` out if it is in the queue. O(log n). */
+void timerq_cancel(struct vm *vm);
+
+/* Posts VIRQ_TIMER to the VMs whose deadline is at or before `now`, earliest
+ * first, at most 64 in one call; they are out of the queue then. */
+void timerq_expire(u64 now);
+
+/* The earliest deadline; TIME_NEVER if the queue is empty. */
+u64 timerq_next(void);
+
+/* Takes memory for as many VMs as there are. Context: boot, before frame_init. */
+void timerq_init(void);
+
+#endif
