@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lwIP's hooks: where its sources, unmodified, call out.
+ */
+#ifndef ILWACO_LWIP_HOOKS_H
+#define ILWACO_LWIP_HOOKS_H
+
+#include "ilwaco/random.h"
+
+/* Sequence numbers that nobody can guess. */
+#define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port) random32()
+
+#ifdef BUILDING_HTTPD /* only lwIP's httpd.c sees this part */
+#include "user/web/gate.h"
+
+/* Its data are always made for one request, and freed before they are sent. */
+#define HTTP_IS_DATA_VOLATILE(hs) TCP_WRITE_FLAG_COPY
+#endif
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Threads. They run in turn, switch when one blocks or yields, and at an upcall
+ * when its handlers woke somebody: a thread that spins can't keep out one that
+ * waits for an interrupt. When nobody can run, the VM idles.
+ *
+ *   a thread's block of memory
+ *
+ *   struct thread | guard | stack ...................... | first frame
+ *   low addresses           grows down <-----------------  high addresses
+ */
+#ifndef ILWACO_THREAD_H
+#define ILWACO_THREAD_H
+
+#include "lib/abi.h"
+
+#define FOREVER IDLE_FOREVER
+
+struct thread;
+
+/* Threads that wait for one thing, first in first out. */
+struct waitq {
+	struct thread *first, *last;
+};
+
+struct thread {
+	u32 esp;                     /* while it doesn't run */
+	struct thread *next;         /* in `queue` */
+	struct waitq *queue;         /* where it waits; NULL: nowhere, or only for its deadline */
+	struct thread *next_sleeper; /* in order of deadlines */
+	u64 deadline;                /* ns; FOREVER: not among the sleepers */
+	bool timed_out;              /* what ended its last wait */
+	bool done, detached;
+	int status; /* what its function returned */
+	int error;  /* its errno */
+	u32 *guard; /* GUARD_WORDS below its stack; NULL: the image guards it (main) */
+	struct waitq joiners;
+	const char *name;
+	int (*function)(void *);
+	void *arg;
+};
+
+#define THREAD_STACK 2048 /* bytes; enough for lwIP's thread */
+
+/*
+ * Starts a thread with `stack` bytes of stack in function(arg). Its result is
+ * what thread_join returns. NULL: out of memory. `name` must stay.
+ */
+struct thread *thread_create(const char *name, int (*function)(void *), void *arg, u32 stack);
+
+/* Waits until `thread` has ended, frees it, returns its status. Once per thread. */
+int thread_join(struct thread *thread);
+
+/* Nobody will join `thread`: it frees itself. */
+void thread_detach(struct thread *thread);
+
+/* Ends the calling thread. */
+void thread_exit(int status) NORETURN;
+
+/* Lets the others run. */
+void thread_yield(void);
+
+/* Sleeps for `ns` nanoseconds at least. */
+void thread_sleep(u64 ns);
+
+/* The calling thread. */
+struct thread *thread_self(void);
+
+/*
+ * For synchronisation objects; upcalls are off.
+ *
+ * thread_block waits in `queue` (NULL: in none) until it's woken, true, or until
+ * `deadline` (ns, absolute), false. thread_wake_first ends the wait of the first
+ * in `queue`; NULL if it's empty. May be called by an interrupt handler.
+ */
+bool thread_block(struct waitq *queue, u64 deadline);
+struct thread *thread_wake_first(struct waitq *queue);
+
+/* The earliest deadline of all that sleep, FOREVER if there is none. */
+u64 thread_next_deadline(void);
+
+/* Wakes those whose deadline has passed. Upcalls off. */
+void thread_wake_sleepers(void);
+
+/*
+ * Nobody can run: gives the CPU away until an interrupt comes or the first
+ * sleeper's time, and handles what came. Upcalls are off: an interrupt that came
+ * before is pending, and idle returns at once. (ilwaco/wait.c)
+ */
+void ilwaco_wait(void);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What lwIP's httpd.c sees of the gate: the names by which it talks to TCP. Only
+ * httpd.c includes this (ilwaco/lwip/hooks.h).
+ */
+#ifndef USER_WEB_GATE_H
+#define USER_WEB_GATE_H
+
+#include "lwip/tcp.h"
+
+#undef altcp_recv
+#undef altcp_sent
+#undef altcp_poll
+#undef altcp_recved
+#undef altcp_nagle_disable
+
+#define altcp_recv(pcb, fn)           gate_recv(pcb, fn)
+#define altcp_sent(pcb, fn)           gate_sent(pcb, fn)
+#define altcp_poll(pcb, fn, interval) gate_poll(pcb, fn, interval)
+#define altcp_recved(pcb, length)     /* the gate opens the window */
+#define altcp_nagle_disable(pcb)      gate_response_done(pcb)
+
+void gate_recv(struct tcp_pcb *pcb, tcp_recv_fn recv);
+void gate_sent(struct tcp_pcb *pcb, tcp_sent_fn sent);
+void gate_poll(struct tcp_pcb *pcb, tcp_poll_fn poll, u8_t interval);
+
+/* Once, before httpd starts. Core locked. */
+void gate_start(void);
+
+/* httpd has queued all of a response and waits for the next request; the one
+ * place where it turns Nagle's algorithm off. */
+void gate_response_done(struct tcp_pcb *pcb);
+
+#endif
