@@ -32,6 +32,8 @@ class Guest(gdb.Command):
         if argument not in self.names():
             print("guest programs:", *(f"*{n}" if n == self.loaded else n for n in self.names()))
             return
+        if argument == self.loaded:
+            return
         self.unload()
         gdb.execute(f"add-symbol-file {USER / argument}.elf", to_string=True)
         self.loaded = argument
@@ -63,7 +65,7 @@ def start() -> None:
         gdb.execute("continue", to_string=True)
     gdb.execute("frame")
     print("Kernel and guest symbols are loaded; `guest` lists the guest programs.")
-    print("`break main` and `continue` lead to the kernel's C code.")
+    print("`break kern/main.c:main` and `continue` lead to the kernel's C code.")
 
 
 start()

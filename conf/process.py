@@ -32,7 +32,7 @@ class Machine:
         """Start `line` in `folder` (the checkout: paths in it are relative)."""
         self.shutdown_reason = ""
         self._started = threading.Event()
-        ours, theirs = socket.socketpair()
+        self._channel, theirs = socket.socketpair()
         with theirs:
             events = ["-chardev", f"socket,id=events,fd={theirs.fileno()}"]
             events += ["-mon", "chardev=events,mode=control"]
@@ -43,7 +43,7 @@ class Machine:
                 pass_fds=(theirs.fileno(),),
                 preexec_fn=_die_with_parent,
             )
-        self._watcher = threading.Thread(target=self._watch, args=(ours,), daemon=True)
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
 
     def wait(self, timeout: float | None = None) -> int:
@@ -54,7 +54,7 @@ class Machine:
 
     def stop(self) -> int:
         """End QEMU: politely, then for good after 3 seconds."""
-        self.process.terminate()
+        self._execute("quit")
         try:
             return self.wait(3)
         except subprocess.TimeoutExpired:
@@ -65,13 +65,16 @@ class Machine:
         """Whether QEMU got as far as making the machine (its arguments and ports were good)."""
         return self._started.is_set()
 
-    def _watch(self, channel: socket.socket) -> None:
-        with channel, channel.makefile("rw") as lines:
+    def _execute(self, command: str) -> None:
+        with contextlib.suppress(OSError):  # it may have ended already
+            self._channel.sendall(json.dumps({"execute": command}).encode())
+
+    def _watch(self) -> None:
+        with self._channel, self._channel.makefile() as lines:
             for line in lines:
                 message = json.loads(line)
                 if "QMP" in message:
-                    lines.write('{"execute": "qmp_capabilities"}\n')
-                    lines.flush()
+                    self._execute("qmp_capabilities")
                 elif "return" in message:
                     self._started.set()
                 elif message.get("event") == "SHUTDOWN":

@@ -73,7 +73,7 @@ def neighbours(count: int, interface: str = INTERFACE) -> str:
 @contextlib.contextmanager
 def interface(count: int, name: str = INTERFACE) -> Iterator[str]:
     """A tap, up, with the gateway's address and `count` neighbours; it is removed at the end."""
-    if Path(f"/sys/class/net/{name}").exists():
+    if name in (known for _, known in socket.if_nameindex()):
         raise RunError(f"{name} exists: another make qemu-tap NETNS=host runs on this host")
     _ip("link", "set", "lo", "up")
     _ip("tuntap", "add", "dev", name, "mode", "tap")
