@@ -6,14 +6,14 @@
 #ifndef ILWACO_ASM_H
 #define ILWACO_ASM_H
 
-/* clang-format off: it would join directives and names */
-#define ENTRY(name)                                                                                \
-	.section.text.name, "ax", @progbits;                                                       \
-	.globl name;                                                                               \
-	.type name, @function;                                                                     \
+/* clang-format off */
+#define ENTRY(name)                           \
+	.section .text.name, "ax", @progbits; \
+	.globl name;                          \
+	.type name, @function;                \
 	name:
 
-#define END(name) .size name, .- name
+#define END(name) .size name, . - name
 /* clang-format on */
 
 #endif
