@@ -13,9 +13,8 @@ chunk(gva_t address, u32 length)
 	return MIN(length, PAGE_SIZE - (address & PAGE_MASK));
 }
 
-/* Asks for every page of [address, address + length). */
-static int
-check_range(struct vm *vm, gva_t address, u32 length, bool write)
+int
+guest_check(struct vm *vm, gva_t address, u32 length, bool write)
 {
 	void *ignored;
 
@@ -35,7 +34,7 @@ int
 guest_copy_in(struct vm *vm, void *to, gva_t address, u32 length)
 {
 	u8 *at = to;
-	int error = check_range(vm, address, length, false);
+	int error = guest_check(vm, address, length, false);
 
 	for (u32 n; error == 0 && length > 0; at += n, address += n, length -= n) {
 		void *page;
@@ -52,7 +51,7 @@ int
 guest_copy_out(struct vm *vm, gva_t address, const void *from, u32 length)
 {
 	const u8 *at = from;
-	int error = check_range(vm, address, length, true);
+	int error = guest_check(vm, address, length, true);
 
 	for (u32 n; error == 0 && length > 0; at += n, address += n, length -= n) {
 		void *page;

@@ -28,4 +28,9 @@ int guest_page(struct vm *vm, gva_t address, bool write, void **pointer);
 int guest_copy_in(struct vm *vm, void *to, gva_t address, u32 length);
 int guest_copy_out(struct vm *vm, gva_t address, const void *from, u32 length);
 
+/* Asks for every page of [address, address + length), for a read or a write:
+ * 0, or the error that a copy would give. What is good stays good until the
+ * kernel is left. */
+int guest_check(struct vm *vm, gva_t address, u32 length, bool write);
+
 #endif

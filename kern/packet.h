@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Frames on their way through the machine, and who pays for them. Each is
+ * charged to whoever sent it until it is freed: to a VM, or to the uplink. So
+ * overload stays with the one that causes it.
+ */
+#ifndef KERN_PACKET_H
+#define KERN_PACKET_H
+
+#include "lib/abi.h"
+#include "lib/types.h"
+
+#define UPLINK 0u /* as a sender; no VM that sends has this number */
+
+#define PACKET_HEADER 12 /* bytes that the network card wants before the frame */
+
+struct packet {
+	struct packet *next;
+	u32 sender; /* VM number, or UPLINK */
+	u32 length; /* of the frame */
+	/* One piece for the card: its header, then the frame. */
+	u8 header[PACKET_HEADER];
+	u8 data[FRAME_MAX + 2];
+};
+
+/* A new packet charged to `sender`, its contents undefined; NULL if the sender
+ * has as many under way as it may, or memory is short. */
+struct packet *packet_alloc(u32 sender);
+
+/* Frees a packet; a VM that was refused one is told (VIRQ_NET). */
+void packet_free(struct packet *packet);
+
+/* Does a VM wait to be told? */
+bool packet_awaited(void);
+
+#endif

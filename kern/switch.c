@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The virtual switch. Names are addresses: it never searches, and believes no
+ * frame about who sent it. It answers ARP requests for VMs itself, so that a
+ * broadcast never wakes a machine full of VMs.
+ */
+#include "kern/kernel.h"
+#include "kern/netq.h"
+#include "kern/switch.h"
+#include "lib/string.h"
+
+#define VM_NETWORK  0x0a010000u /* 10.1.0.0: VM k is at + k */
+#define MAC_BYTES   6
+#define TYPE_OFFSET 12
+#define TYPE_IPV4   0x0800
+#define TYPE_ARP    0x0806
+#define IPV4_OFFSET 14
+#define IPV4_SOURCE (IPV4_OFFSET + 12)
+#define IPV4_BYTES  20
+#define FRAME_PADDED 60 /* the shortest frame on a wire, without its checksum */
+
+/* An ARP frame for IPv4 over Ethernet [RFC 826]. */
+struct arp_frame {
+	u8 to[MAC_BYTES], from[MAC_BYTES];
+	u8 type[2];
+	u8 hardware[2], protocol[2], hardware_bytes, protocol_bytes;
+	u8 operation[2];
+	u8 sender_mac[MAC_BYTES], sender_ip[4];
+	u8 target_mac[MAC_BYTES], target_ip[4];
+};
+#define ARP_REQUEST 1
+#define ARP_REPLY   2
+
+static const u8 arp_fixed[] = {0, 1, 8, 0, MAC_BYTES, 4}; /* Ethernet, IPv4 */
+
+COUNTER(net_from_vm);
+COUNTER(net_from_uplink);
+COUNTER(net_to_uplink);
+COUNTER(net_arp_answered);
+COUNTER(net_dropped_source);
+COUNTER(net_dropped_broadcast);
+COUNTER(net_dropped_nobody);
+COUNTER(net_dropped_malformed);
+
+static u32
+read16(const u8 *p)
+{
+	return (u32)p[0] << 8 | p[1];
+}
+
+static u32
+read32(const u8 *p)
+{
+	return read16(p) << 16 | read16(p + 2);
+}
+
+static void
+write_mac(u8 *mac, u32 address)
+{
+	mac[0] = 0x02;
+	mac[1] = 0x00;
+	for (u32 i = 0; i < 4; i++)
+		mac[2 + i] = (u8)(address >> (24 - 8 * i));
+}
+
+/* Is `address` one that a VM has, or might have? */
+static bool
+is_vm_address(u32 address)
+{
+	return address - VM_NETWORK < vm_count;
+}
+
+static bool
+is_vm_mac(const u8 *mac)
+{
+	return mac[0] == 0x02 && mac[1] == 0x00 && is_vm_address(read32(mac + 2));
+}
+
+/* The live VM with this IPv4 address; NULL if there is none. */
+static struct vm *
+vm_by_address(u32 address)
+{
+	return is_vm_address(address) ? vm_find(address - VM_NETWORK) : NULL;
+}
+
+/* The frame as ARP, if it is a whole and well-formed one. */
+static struct arp_frame *
+as_arp(struct packet *packet)
+{
+	struct arp_frame *arp = (struct arp_frame *)packet->data;
+
+	if (packet->length < sizeof *arp || read16(arp->type) != TYPE_ARP ||
+	    memcmp(arp->hardware, arp_fixed, sizeof arp_fixed) != 0)
+		return NULL;
+	return arp;
+}
+
+/* If the frame asks for the hardware address of a live VM, turns it into the
+ * answer. */
+static bool
+answer_arp(struct packet *packet)
+{
+	struct arp_frame *arp = as_arp(packet);
+	u32 asked;
+
+	if (!arp || read16(arp->operation) != ARP_REQUEST)
+		return false;
+	asked = read32(arp->target_ip);
+	if (!vm_by_address(asked))
+		return false;
+	memcpy(arp->to, arp->sender_mac, MAC_BYTES);
+	memcpy(arp->target_mac, arp->sender_mac, MAC_BYTES);
+	memcpy(arp->target_ip, arp->sender_ip, 4);
+	write_mac(arp->sender_mac, asked);
+	for (u32 i = 0; i < 4; i++)
+		arp->sender_ip[i] = (u8)(asked >> (24 - 8 * i));
+	memcpy(arp->from, arp->sender_mac, MAC_BYTES);
+	arp->operation[1] = ARP_REPLY;
+	counter_net_arp_answered++;
+	return true;
+}
+
+/* Is the frame one that `vm` may send? */
+static bool
+source_is_own(const struct vm *vm, struct packet *packet)
+{
+	const u8 *frame = packet->data;
+	u32 address = VM_NETWORK + vm->number;
+	const struct arp_frame *arp;
+	u8 mac[MAC_BYTES];
+
+	write_mac(mac, address);
+	if (memcmp(frame + MAC_BYTES, mac, MAC_BYTES) != 0)
+		return false;
+	if (read16(frame + TYPE_OFFSET) == TYPE_IPV4)
+		return packet->length >= IPV4_OFFSET + IPV4_BYTES &&
+		       frame[IPV4_OFFSET] >> 4 == 4 && read32(frame + IPV4_SOURCE) == address;
+	arp = as_arp(packet);
+	return arp && memcmp(arp->sender_mac, mac, MAC_BYTES) == 0 &&
+	       read32(arp->sender_ip) == address;
+}
+
+/* Frames on the wire have a shortest length; what fills them up is zeros, never
+ * what the buffer held before. */
+static void
+to_uplink(struct packet *packet)
+{
+	if (packet->length < FRAME_PADDED) {
+		memset(packet->data + packet->length, 0, FRAME_PADDED - packet->length);
+		packet->length = FRAME_PADDED;
+	}
+	counter_net_to_uplink++;
+	uplink_send(packet);
+}
+
+static void
+to_vm(const u8 *mac, struct packet *packet)
+{
+	struct vm *vm = is_vm_mac(mac) ? vm_by_address(read32(mac + 2)) : NULL;
+
+	if (vm) {
+		netq_put(vm, packet);
+		return;
+	}
+	counter_net_dropped_nobody++;
+	packet_free(packet);
+}
+
+int
+switch_from_vm(struct vm *vm, struct packet *packet)
+{
+	if (packet->length < FRAME_MIN || !source_is_own(vm, packet)) {
+		counter_net_dropped_source++;
+		return -E_ADDR;
+	}
+	counter_net_from_vm++;
+	if (answer_arp(packet))
+		netq_put(vm, packet);
+	else if (is_vm_mac(packet->data))
+		to_vm(packet->data, packet);
+	else
+		to_uplink(packet);
+	return 0;
+}
+
+/* Does a frame from outside claim to come from a VM? */
+static bool
+outside_is_forged(const struct packet *packet)
+{
+	const u8 *frame = packet->data;
+
+	if (is_vm_mac(frame + MAC_BYTES))
+		return true;
+	return read16(frame + TYPE_OFFSET) == TYPE_IPV4 &&
+	       packet->length >= IPV4_OFFSET + IPV4_BYTES &&
+	       is_vm_address(read32(frame + IPV4_SOURCE));
+}
+
+void
+switch_from_uplink(struct packet *packet)
+{
+	counter_net_from_uplink++;
+	if (packet->length < FRAME_MIN) {
+		counter_net_dropped_malformed++;
+		packet_free(packet);
+	} else if (outside_is_forged(packet)) {
+		counter_net_dropped_source++;
+		packet_free(packet);
+	} else if (answer_arp(packet)) {
+		to_uplink(packet);
+	} else if (packet->data[0] & 1) {
+		counter_net_dropped_broadcast++;
+		packet_free(packet);
+	} else {
+		to_vm(packet->data, packet);
+	}
+}

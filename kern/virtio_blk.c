@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Physical disks [VIRTIO 5.2]. Each is known by its serial. A request that
+ * finds the ring full waits in a list; completion comes by interrupt.
+ */
+#include "kern/block.h"
+#include "kern/frame.h"
+#include "kern/kernel.h"
+#include "kern/lapic.h"
+#include "kern/layout.h"
+#include "kern/trap.h"
+#include "kern/virtio.h"
+#include "kern/work.h"
+#include "lib/abi.h"
+#include "lib/string.h"
+
+#define F_READ_ONLY (1ull << 5)
+#define F_FLUSH     (1ull << 9)
+#define TYPE_READ   0
+#define TYPE_WRITE  1
+#define TYPE_FLUSH  4
+#define TYPE_SERIAL 8
+#define STATUS_OK   0
+#define STATUS_NONE 0xff /* not written by the device yet */
+#define IN_FLIGHT_MAX 64u
+#define BUDGET      32 /* completions handled in one interrupt */
+
+/* What the device reads in front of the data, and writes behind it. */
+struct blk_command {
+	u32 type, reserved;
+	u64 sector;
+	u8 status;
+	u8 pad[15];
+};
+
+struct slot {
+	struct block_request *request; /* NULL: free */
+	struct blk_command *command;
+};
+
+struct blk {
+	struct block_disk disk;
+	struct pci_device pci;
+	struct virtio_device device;
+	struct virtq queue;
+	struct slot slots[IN_FLIGHT_MAX];
+	struct block_request *waiting, **waiting_tail;
+};
+
+COUNTER(disk_transfers);
+COUNTER(disk_errors);
+
+static struct blk blks[DISKS_MAX];
+static u32 blk_count;
+
+struct block_disk *
+block_find(const char *name)
+{
+	for (u32 i = 0; i < blk_count; i++)
+		if (strcmp(blks[i].disk.name, name) == 0)
+			return &blks[i].disk;
+	return NULL;
+}
+
+static struct slot *
+free_slot(struct blk *blk)
+{
+	for (u32 i = 0; i < IN_FLIGHT_MAX; i++)
+		if (!blk->slots[i].request)
+			return &blk->slots[i];
+	return NULL;
+}
+
+static u32
+type_of(enum block_operation operation)
+{
+	return operation == BLOCK_READ ? TYPE_READ : operation == BLOCK_WRITE ? TYPE_WRITE : TYPE_FLUSH;
+}
+
+static bool
+put_command(struct blk *blk, struct slot *slot, pa_t memory, u32 bytes, bool device_writes)
+{
+	pa_t command = kva_to_pa(slot->command);
+	struct virtq_piece pieces[3] = {{command, offsetof(struct blk_command, status), false}};
+	u32 n = 1;
+
+	if (bytes)
+		pieces[n++] = (struct virtq_piece){memory, bytes, device_writes};
+	pieces[n++] =
+		(struct virtq_piece){command + offsetof(struct blk_command, status), 1, true};
+	slot->command->status = STATUS_NONE;
+	return virtq_put(&blk->queue, pieces, n, slot);
+}
+
+/* Hands the request to the device; false if the ring is full. */
+static bool
+submit(struct blk *blk, struct block_request *request)
+{
+	struct slot *slot = free_slot(blk);
+
+	if (!slot)
+		return false;
+	slot->command->type = type_of(request->operation);
+	slot->command->sector = request->sector;
+	if (!put_command(blk, slot, request->memory, request->bytes,
+			 request->operation == BLOCK_READ))
+		return false;
+	slot->request = request;
+	virtq_kick(&blk->queue);
+	return true;
+}
+
+int
+block_start(struct block_disk *disk, struct block_request *request)
+{
+	struct blk *blk = disk->driver;
+	u64 sectors = request->bytes / SECTOR_SIZE;
+
+	if (request->bytes % SECTOR_SIZE || request->memory % SECTOR_SIZE ||
+	    request->sector > disk->sectors || sectors > disk->sectors - request->sector)
+		return -E_INVAL;
+	if (request->operation == BLOCK_WRITE && disk->read_only)
+		return -E_PERM;
+	if (!blk->waiting && submit(blk, request))
+		return 0;
+	request->next = NULL;
+	*blk->waiting_tail = request;
+	blk->waiting_tail = &request->next;
+	return 0;
+}
+
+static void
+submit_waiting(struct blk *blk)
+{
+	while (blk->waiting && submit(blk, blk->waiting)) {
+		blk->waiting = blk->waiting->next;
+		if (!blk->waiting)
+			blk->waiting_tail = &blk->waiting;
+	}
+}
+
+/* True if more may be finished. */
+static bool
+complete(struct blk *blk)
+{
+	struct slot *slot;
+	u32 bytes, n = 0;
+
+	while (n < BUDGET && (slot = virtq_get(&blk->queue, &bytes))) {
+		struct block_request *request = slot->request;
+		bool failed = slot->command->status != STATUS_OK;
+
+		slot->request = NULL;
+		counter_disk_transfers++;
+		counter_disk_errors += failed;
+		request->done(request, failed ? -E_IO : 0);
+		n++;
+	}
+	submit_waiting(blk);
+	return n == BUDGET;
+}
+
+static bool
+complete_all(struct work *work)
+{
+	bool more = false;
+
+	(void)work;
+	for (u32 i = 0; i < blk_count; i++)
+		more |= complete(&blks[i]);
+	return more;
+}
+
+static struct work complete_work = {.run = complete_all};
+
+static void
+block_interrupt(struct trapframe *frame)
+{
+	(void)frame;
+	lapic_eoi();
+	if (complete_all(NULL))
+		work_add(&complete_work);
+}
+
+TRAP(VECTOR_BLOCK, block_interrupt);
+
+/* Asks the device for its serial, and waits: boot only. */
+static void
+read_serial(struct blk *blk)
+{
+	struct slot *slot = &blk->slots[0];
+	u8 *name = (u8 *)(blk->slots[IN_FLIGHT_MAX - 1].command + 1); /* spare memory */
+	u32 bytes;
+
+	slot->command->type = TYPE_SERIAL;
+	if (!put_command(blk, slot, kva_to_pa(name), DISK_NAME_MAX, true))
+		return;
+	virtq_kick(&blk->queue);
+	while (!virtq_get(&blk->queue, &bytes))
+		;
+	if (slot->command->status == STATUS_OK)
+		memcpy(blk->disk.name, name, DISK_NAME_MAX);
+}
+
+static bool
+alloc_commands(struct blk *blk)
+{
+	pa_t frame = frame_alloc(FRAME_DEVICE, true);
+	struct blk_command *command = pa_to_kva(frame);
+
+	_Static_assert((IN_FLIGHT_MAX + 1) * sizeof *command <= PAGE_SIZE, "fit in a page");
+	for (u32 i = 0; i < IN_FLIGHT_MAX; i++)
+		blk->slots[i].command = command + i;
+	return frame != FRAME_NONE;
+}
+
+static void
+blk_attach(const struct pci_device *device)
+{
+	struct blk *blk = &blks[blk_count];
+	volatile u32 *capacity;
+
+	if (blk_count == DISKS_MAX)
+		return;
+	blk->pci = *device;
+	blk->waiting_tail = &blk->waiting;
+	if (!virtio_start(&blk->device, &blk->pci, F_FLUSH | F_READ_ONLY) || !blk->device.config ||
+	    !alloc_commands(blk) || !virtio_queue(&blk->device, &blk->queue, 0, VECTOR_BLOCK)) {
+		kprintf("virtio_blk: a disk that can't be used\n");
+		return;
+	}
+	virtio_ready(&blk->device);
+	capacity = (volatile u32 *)blk->device.config;
+	blk->disk.sectors = capacity[0] | (u64)capacity[1] << 32;
+	blk->disk.can_flush = blk->device.features & F_FLUSH;
+	blk->disk.read_only = blk->device.features & F_READ_ONLY;
+	blk->disk.driver = blk;
+	read_serial(blk);
+	blk_count++;
+	kprintf("virtio_blk: disk \"%s\", %llu MB%s\n", blk->disk.name, blk->disk.sectors >> 11,
+		blk->disk.read_only ? ", read-only" : "");
+}
+
+PCI_DRIVER(VIRTIO_VENDOR, VIRTIO_PCI_BLOCK, blk_attach);

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The physical network card, the switch's uplink [VIRTIO 5.1]. Frames come and
+ * go in packets, without a copy. Interrupts wake the kernel; while frames are
+ * being taken out, it looks by itself.
+ */
+#include "kern/kernel.h"
+#include "kern/lapic.h"
+#include "kern/layout.h"
+#include "kern/packet.h"
+#include "kern/run.h"
+#include "kern/switch.h"
+#include "kern/trap.h"
+#include "kern/virtio.h"
+#include "kern/work.h"
+#include "lib/string.h"
+
+#define RX_QUEUE   0
+#define TX_QUEUE   1
+#define RX_BUFFERS 128
+#define BUDGET     24 /* frames taken in one go */
+#define KICK_BATCH 8  /* frames sent before the card is told, if nobody waits */
+
+COUNTER(net_rx_frames);
+COUNTER(net_tx_frames);
+COUNTER(net_dropped_no_buffer);
+COUNTER(net_dropped_no_uplink);
+
+static struct pci_device pci_net;
+static struct virtio_device net;
+static struct virtq rx, tx;
+static bool present;
+
+/* Packets that found the ring full, oldest first. */
+static struct packet *backlog, **backlog_tail = &backlog;
+
+static void
+post_buffer(struct packet *packet)
+{
+	struct virtq_piece piece = {kva_to_pa(packet->header), PACKET_HEADER + FRAME_MAX, true};
+
+	if (!virtq_put(&rx, &piece, 1, packet))
+		packet_free(packet);
+}
+
+/* Hands one received packet on; a new one takes its place in the ring. When the
+ * uplink has used up its share, the frame is dropped and its packet reused. */
+static void
+receive(struct packet *packet, u32 bytes)
+{
+	struct packet *fresh = packet_alloc(UPLINK);
+
+	counter_net_rx_frames++;
+	if (!fresh) {
+		counter_net_dropped_no_buffer++;
+		post_buffer(packet);
+		return;
+	}
+	post_buffer(fresh);
+	packet->length = bytes - MIN(bytes, (u32)PACKET_HEADER);
+	switch_from_uplink(packet);
+}
+
+/* Takes frames out of the receive ring; true if there may be more. */
+static bool
+drain_rx(void)
+{
+	u32 bytes, n = 0;
+	struct packet *packet;
+
+	while (n < BUDGET && (packet = virtq_get(&rx, &bytes))) {
+		receive(packet, bytes);
+		n++;
+	}
+	if (rx.unkicked >= RX_BUFFERS / 4)
+		virtq_kick(&rx);
+	return n == BUDGET;
+}
+
+static bool
+put_tx(struct packet *packet)
+{
+	struct virtq_piece piece = {kva_to_pa(packet->header), PACKET_HEADER + packet->length,
+				    false};
+
+	return virtq_put(&tx, &piece, 1, packet);
+}
+
+/* Frees what was sent, and fills the ring from the backlog. */
+static void
+reclaim_tx(void)
+{
+	u32 bytes;
+	struct packet *packet;
+
+	for (u32 n = 0; n < 2 * BUDGET && (packet = virtq_get(&tx, &bytes)); n++) {
+		counter_net_tx_frames++;
+		packet_free(packet);
+	}
+	while (backlog && put_tx(backlog)) {
+		backlog = backlog->next;
+		if (!backlog)
+			backlog_tail = &backlog;
+	}
+}
+
+/* The card is told of what was sent when the sender has run on for a while. */
+static bool
+kick_later(struct work *work)
+{
+	(void)work;
+	virtq_kick(&tx);
+	return false;
+}
+
+static struct work kick_work = {.run = kick_later};
+
+void
+uplink_send(struct packet *packet)
+{
+	if (!present) {
+		counter_net_dropped_no_uplink++;
+		packet_free(packet);
+		return;
+	}
+	memset(packet->header, 0, PACKET_HEADER);
+	if (tx.free_count == 0)
+		reclaim_tx();
+	if (backlog || !put_tx(packet)) {
+		packet->next = NULL;
+		*backlog_tail = packet;
+		backlog_tail = &packet->next;
+	}
+	if (tx.unkicked >= KICK_BATCH)
+		virtq_kick(&tx);
+	else
+		work_add(&kick_work);
+}
+
+/* Between quanta: both rings, without an interrupt. Interrupts for what was
+ * sent are wanted only while somebody waits for room. */
+static bool
+net_poll(void)
+{
+	bool more;
+
+	if (!present)
+		return false;
+	virtq_kick(&tx);
+	reclaim_tx();
+	virtq_interrupts(&tx, backlog || packet_awaited());
+	more = drain_rx();
+	virtq_interrupts(&rx, !more);
+	return more || virtq_pending(&rx) || ((backlog || packet_awaited()) && virtq_pending(&tx));
+}
+
+POLLER(net_poll);
+
+/* More than one budget's worth is left to later slices. */
+static bool
+drain_later(struct work *work)
+{
+	(void)work;
+	return net_poll();
+}
+
+static struct work drain_work = {.run = drain_later};
+
+static void
+net_interrupt(struct trapframe *frame)
+{
+	(void)frame;
+	lapic_eoi();
+	if (net_poll())
+		work_add(&drain_work);
+}
+
+TRAP(VECTOR_NET_RX, net_interrupt);
+TRAP(VECTOR_NET_TX, net_interrupt);
+
+static void
+fill_rx(void)
+{
+	for (u32 i = 0; i < MIN(rx.size, (u32)RX_BUFFERS); i++) {
+		struct packet *packet = packet_alloc(UPLINK);
+
+		if (!packet)
+			fatal("virtio_net: no memory for receive buffers");
+		post_buffer(packet);
+	}
+}
+
+static void
+net_attach(const struct pci_device *device)
+{
+	if (present)
+		return; /* one uplink */
+	pci_net = *device;
+	if (!virtio_start(&net, &pci_net, 0) ||
+	    !virtio_queue(&net, &rx, RX_QUEUE, VECTOR_NET_RX) ||
+	    !virtio_queue(&net, &tx, TX_QUEUE, VECTOR_NET_TX)) {
+		kprintf("virtio_net: the card can't be used\n");
+		return;
+	}
+	fill_rx();
+	virtio_ready(&net);
+	virtq_interrupts(&tx, false);
+	virtq_kick(&rx);
+	present = true;
+	kprintf("virtio_net: the uplink, at PCI %02x:%02x.%x\n", device->bus, device->slot,
+		device->function);
+}
+
+PCI_DRIVER(VIRTIO_VENDOR, VIRTIO_PCI_NET, net_attach);
