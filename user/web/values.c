@@ -9,6 +9,9 @@
 
 #define NS_PER_S 1000000000u
 
+/* Values that change have one width: a page is always as long as it was before. */
+#define VALUE_FORMAT "%10u"
+
 int
 web_value_number(char *to, size_t size)
 {
@@ -41,17 +44,17 @@ web_value_memory(char *to, size_t size)
 int
 web_value_pages(char *to, size_t size)
 {
-	return snprintf(to, size, "%u", VREGS->frames_used);
+	return snprintf(to, size, VALUE_FORMAT, VREGS->frames_used);
 }
 
 int
 web_value_uptime(char *to, size_t size)
 {
-	return snprintf(to, size, "%u", (u32)(clock_now() / NS_PER_S));
+	return snprintf(to, size, VALUE_FORMAT, (u32)(clock_now() / NS_PER_S));
 }
 
 int
 web_value_requests(char *to, size_t size)
 {
-	return snprintf(to, size, "%u", web_requests);
+	return snprintf(to, size, VALUE_FORMAT, web_requests);
 }
