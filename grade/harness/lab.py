@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from conf.qemu import Module, Run, dgram_network, tap_network, user_network
+from grade.harness.guest import build
 from grade.harness.keeper import make_folder, remove_folder
 from grade.harness.machine import ICOUNT, Machine
 from grade.harness.tap import TAP, Tap
@@ -46,6 +47,10 @@ class Lab:
         path = self.folder() / "image"
         path.write_bytes(data)
         return Module(path, count)
+
+    def program(self, source: str, count: int = 1, args: str = "", memory: str = "") -> Module:
+        """A module with a guest compiled from C text on top of grade/guest/guest.h."""
+        return Module(build(source, self.folder()), count, memory, args)
 
     def boot(
         self,

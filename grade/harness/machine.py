@@ -27,18 +27,20 @@ from grade.harness.keeper import make_folder, remove_folder
 from grade.harness.memory import KERNEL_BASE, Memory, Space
 from grade.harness.process import end, start
 from grade.harness.qmp import Qmp
-from grade.harness.serial import Budget, Serial
-from grade.harness.verdict import Crashed, TimedOut
+from grade.harness.serial import PROMPT, Budget, Serial
+from grade.harness.verdict import Crashed, Infrastructure, TimedOut
 
 # Instruction counting: one instruction is one virtual nanosecond, halting takes no host time.
 ICOUNT = ("-icount", "shift=0,sleep=off,align=off")
 
-PROMPT = "denali> "
+EXIT_FATAL = 249  # the kernel left with 0x7c: it can't start as it was told to
+_EXIT_QEMU = 1  # QEMU's own errors: a wrong option, a file that isn't there
 
 _MEANING = {
     EXIT_DONE: "the kernel left: the last VM has ended",
     EXIT_PANIC: "the kernel panicked",
     EXIT_RESET: "the machine reset (triple fault)",
+    EXIT_FATAL: "the kernel refused to start",
 }
 
 
@@ -150,7 +152,7 @@ class Machine:
             if spent := budget.spent():
                 raise TimedOut(self.serial.report(f"waited for the machine's end: still on {spent}"))
             time.sleep(0.005)
-        self._check_crash("waited for the machine's end")
+        self._check_crash(self.serial.report("waited for the machine's end"))
         return self._process.returncode
 
     def wait_crash(self, seconds: float = 20.0) -> int:
@@ -167,7 +169,7 @@ class Machine:
     def check(self) -> None:
         """Raise Crashed if the machine has crashed meanwhile."""
         if not self.running():
-            self._check_crash("looked at the machine")
+            self._check_crash(self.serial.report("looked at the machine"))
 
     def close(self) -> None:
         """Kill QEMU and remove its sockets; may be called twice."""
@@ -182,14 +184,14 @@ class Machine:
 
     def _check_crash(self, what: str) -> None:
         status = self._process.returncode
+        if status == _EXIT_QEMU:
+            raise Infrastructure(f"{self._meaning(status)}\n{what}")
         if status != EXIT_DONE:
-            raise Crashed(self.serial.report(f"{what}: {self._meaning(status)}"))
+            raise Crashed(f"{self._meaning(status)}\n{what}")
 
     def _ended_early(self, what: str) -> None:
-        status = self._process.returncode
-        if status == EXIT_DONE:
-            raise AssertionError(f"{what}\n  but {self._meaning(status)}")
-        raise Crashed(f"{self._meaning(status)}\n{what}")
+        self._check_crash(what)
+        raise AssertionError(f"{what}\n  but {self._meaning(self._process.returncode)}")
 
     def _meaning(self, status: int) -> str:
         text = _MEANING.get(status, "QEMU ended")

@@ -18,6 +18,8 @@ from grade.harness.verdict import Infrastructure, TimedOut
 
 WALL_PER_CPU = 3.0
 _POLL = 0.005
+PROMPT = "denali> "
+_BEHIND_PROMPT = re.compile(rf"^{PROMPT}(?=(?:vm \d+|panic|denali):)", re.MULTILINE)
 _TAIL = 25  # lines of the log that a failure shows
 
 
@@ -56,8 +58,10 @@ class Serial:
         self.asleep: Callable[[], bool] = lambda: True
 
     def text(self) -> str:
-        """Everything so far, carriage returns left out."""
-        return self.log.read_bytes().decode("utf-8", "replace").replace("\r", "")
+        """Everything so far, without carriage returns; what the kernel says right behind the
+        monitor's prompt is a line of its own."""
+        text = self.log.read_bytes().decode("utf-8", "replace").replace("\r", "")
+        return _BEHIND_PROMPT.sub(PROMPT + "\n", text)
 
     def send(self, text: str) -> None:
         """Type `text`."""
