@@ -13,6 +13,13 @@
 #define PHYSICAL(symbol) ((symbol) - KERNEL_BASE)
 #define FLAGS (MULTIBOOT_PAGE_ALIGN | MULTIBOOT_MEMORY_INFO)
 
+/* What the kernel is compiled for (CMOV), boots with (PSE) and can't do without
+ * (TSC, MSR, APIC): CPUID leaf 1, edx. */
+#define CPU_NEEDED (1 << 3 | 1 << 4 | 1 << 5 | 1 << 9 | 1 << 15)
+#define COM1 0x3f8
+#define DEBUG_EXIT_PORT 0xf4
+#define EXIT_FATAL 0x7c
+
 	.section .multiboot, "a"
 	.p2align 2
 	.long MULTIBOOT_HEADER_MAGIC
@@ -25,6 +32,14 @@ ENTRY(boot_entry)
 	cld
 	movl %eax, %esi /* the loader's magic number */
 	movl %ebx, %edi /* machine address of its information */
+
+	/* The output port of QEMU's serial line needs no setting up; a real one
+	 * has the firmware's. */
+	movl $1, %eax
+	cpuid
+	notl %edx
+	testl $CPU_NEEDED, %edx
+	jnz cpu_too_old
 
 	/* Entry i of each run maps the i-th 4 MB of RAM. */
 	movl $PHYSICAL(boot_directory), %edx
@@ -56,6 +71,24 @@ ENTRY(boot_entry)
 3:	hlt
 	jmp 3b
 END(boot_entry)
+
+/* Says so on the serial line and stops. */
+ENTRY(cpu_too_old)
+	movl $too_old_text, %esi
+	movw $COM1, %dx
+1:	lodsb
+	testb %al, %al
+	jz 2f
+	outb %al, %dx
+	jmp 1b
+2:	movb $EXIT_FATAL, %al
+	outb %al, $DEBUG_EXIT_PORT
+	cli
+3:	hlt
+	jmp 3b
+END(cpu_too_old)
+too_old_text:
+	.asciz "fatal: boot: this processor lacks PSE, TSC, MSR, APIC or CMOV\r\n"
 
 	.section .bss.boot, "aw", @nobits
 	.p2align 12

@@ -9,7 +9,7 @@
 #include "kern/run.h"
 #include "lib/string.h"
 
-#define QUANTUM_MIN 100ull /* ns: a guest gets somewhere in it */
+#define QUANTUM_MIN NS_PER_US /* less is over before the guest is entered */
 #define QUANTUM_MAX NS_PER_S
 
 u64 quantum_length = 10 * NS_PER_MS;

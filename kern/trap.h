@@ -20,7 +20,8 @@
 #ifndef KERN_TRAP_H
 #define KERN_TRAP_H
 
-#define TRAP_VECTORS 256
+#define TRAP_VECTORS    256
+#define FIRST_INTERRUPT 32 /* below are the processor's exceptions */
 
 /* Vectors of interrupts. The local APIC's priority is vector / 16. */
 #define VECTOR_UART     0x41

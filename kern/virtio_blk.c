@@ -242,3 +242,18 @@ blk_attach(const struct pci_device *device)
 }
 
 PCI_DRIVER(VIRTIO_VENDOR, VIRTIO_PCI_BLOCK, blk_attach);
+
+static bool
+command_disks(const char *argument, u32 round)
+{
+	(void)argument, (void)round;
+	for (u32 i = 0; i < blk_count; i++)
+		kprintf("  %-20s %llu sectors%s%s\n", blks[i].disk.name, blks[i].disk.sectors,
+			blks[i].disk.read_only ? ", read-only" : "",
+			blks[i].disk.can_flush ? ", can flush" : "");
+	if (blk_count == 0)
+		kprintf("  no disks\n");
+	return false;
+}
+
+COMMAND("disks", command_disks, "list the physical disks");

@@ -4,6 +4,8 @@
  * go in packets, without a copy. Interrupts wake the kernel; while frames are
  * being taken out, it looks by itself.
  */
+#include "kern/clock.h"
+#include "kern/deadline.h"
 #include "kern/kernel.h"
 #include "kern/lapic.h"
 #include "kern/layout.h"
@@ -19,6 +21,7 @@
 #define TX_QUEUE   1
 #define RX_BUFFERS 128
 #define BUDGET     24 /* frames taken in one go */
+#define KICK_DELAY (NS_PER_MS / 2)
 #define KICK_BATCH 8  /* frames sent before the card is told, if nobody waits */
 
 COUNTER(net_rx_frames);
@@ -104,16 +107,38 @@ reclaim_tx(void)
 	}
 }
 
-/* The card is told of what was sent when the sender has run on for a while. */
-static bool
-kick_later(struct work *work)
+/* Telling the card is slow. It is done once for a batch, or between quanta; or,
+ * when the sender runs on and sends no more, after a while. */
+static u64 kick_at = TIME_NEVER;
+
+static void
+kick_tx(void)
 {
-	(void)work;
+	kick_at = TIME_NEVER;
 	virtq_kick(&tx);
-	return false;
 }
 
-static struct work kick_work = {.run = kick_later};
+static void
+kick_later(void)
+{
+	kick_at = clock_now() + KICK_DELAY;
+	deadline_changed();
+}
+
+static u64
+kick_next(void)
+{
+	return kick_at;
+}
+
+static void
+kick_expire(u64 now)
+{
+	(void)now;
+	kick_tx();
+}
+
+DEADLINE(net_kick, kick_next, kick_expire);
 
 void
 uplink_send(struct packet *packet)
@@ -132,9 +157,9 @@ uplink_send(struct packet *packet)
 		backlog_tail = &packet->next;
 	}
 	if (tx.unkicked >= KICK_BATCH)
-		virtq_kick(&tx);
-	else
-		work_add(&kick_work);
+		kick_tx();
+	else if (kick_at == TIME_NEVER)
+		kick_later();
 }
 
 /* Between quanta: both rings, without an interrupt. Interrupts for what was
@@ -146,7 +171,7 @@ net_poll(void)
 
 	if (!present)
 		return false;
-	virtq_kick(&tx);
+	kick_tx();
 	reclaim_tx();
 	virtq_interrupts(&tx, backlog || packet_awaited());
 	more = drain_rx();
