@@ -103,9 +103,13 @@ def _whole_page(client: socket.socket) -> bool:
 
 def get_page(number: int) -> None:
     """Fetch one page of VM `number`, over a connection that the server closes."""
-    with socket.create_connection((qemu.vm_address(number), 80), 5) as client:
-        if not _whole_page(client):
-            raise Failure(f"VM {number} gave no page")
+    try:
+        with socket.create_connection((qemu.vm_address(number), 80), 5) as client:
+            good = _whole_page(client)
+    except OSError:
+        good = False
+    if not good:
+        raise Failure(f"VM {number} gave no page")
 
 
 def wait_echo(machine: Machine, number: int) -> None:

@@ -20,7 +20,7 @@
 #define PAGES_MAX  16
 #define ROUNDS_MAX 4096
 #define START      500000000ull /* ns since power-on: every VM idles by then */
-#define PERIOD     2000000ull   /* ns: longer than a round of all VMs */
+#define PERIOD     4000000ull   /* ns: longer than a round of all VMs */
 
 static u8 data[PAGES_MAX][PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 static u32 entered[ROUNDS_MAX]; /* ns after the common moment */
