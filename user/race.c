@@ -40,7 +40,7 @@ u32 window_plain(u32 delay);
 u32 window_upcall(u32 delay, u32 flags_on);
 void window_delay(u32 delay);
 
-struct race_result race_result;
+volatile struct race_result race_result;
 static u32 quanta_base; /* quanta before the first that counts */
 
 /* --- frames ------------------------------------------------------------------------ */
@@ -205,7 +205,7 @@ race_begin(void)
 static int
 race(const struct mode *mode, u32 iterations)
 {
-	struct race_result *r = &race_result;
+	volatile struct race_result *r = &race_result;
 
 	race_begin();
 	r->hash = r->secret;
