@@ -225,7 +225,8 @@ class Http(Group):
                 yield next(names), network.wrk(1, clients, setting.seconds)
             for clients in self._at_a_time:
                 tool = setting.build / "bench/http"
-                yield next(names), network.load(tool, 1, clients, setting.seconds)
+                figure = network.load(tool, 1, clients, setting.seconds, network.OBJECT)
+                yield next(names), figure
             machine.check()
 
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * http ADDRESS CONNECTIONS SECONDS: a connection for each request, CONNECTIONS
- * at a time. The client is an orderly one: it asks for `Connection: close`, reads
+ * http ADDRESS CONNECTIONS SECONDS [PATH]: a connection for each request,
+ * CONNECTIONS at a time. The client is an orderly one: it asks for `Connection: close`, reads
  * to the server's end of file, checks status and length, and closes then (so the
  * server closes first, and neither side resets). Prints answers per second and
  * the time from connect to end of file.
@@ -19,7 +19,8 @@
 #define SAMPLES_MAX     (1 << 20)
 #define PATIENCE        5000 /* ms without any event until the run fails */
 
-static const char request[] = "GET / HTTP/1.1\r\nHost: vm\r\nConnection: close\r\n\r\n";
+static char request[256];
+static size_t request_length;
 
 struct connection {
 	int socket;
@@ -88,7 +89,7 @@ send_request(struct connection *c)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
 
-	if (send(c->socket, request, sizeof(request) - 1, MSG_NOSIGNAL) != sizeof(request) - 1) {
+	if (send(c->socket, request, request_length, MSG_NOSIGNAL) != (ssize_t)request_length) {
 		end(c, 0);
 		return;
 	}
@@ -166,11 +167,15 @@ main(int argc, char **argv)
 {
 	int at_a_time;
 
-	if (argc != 4) {
-		fprintf(stderr, "usage: http ADDRESS CONNECTIONS SECONDS\n");
+	if (argc != 4 && argc != 5) {
+		fprintf(stderr, "usage: http ADDRESS CONNECTIONS SECONDS [PATH]\n");
 		return 2;
 	}
 	server = address(argv[1], PORT);
+	request_length = (size_t)snprintf(request, sizeof(request),
+					  "GET %.128s HTTP/1.1\r\nHost: vm\r\n"
+					  "Connection: close\r\n\r\n",
+					  argc == 5 ? argv[4] : "/");
 	at_a_time = number(argv[2], CONNECTIONS_MAX);
 	events = epoll_create1(0);
 	for (int i = 0; i < at_a_time; i++)
