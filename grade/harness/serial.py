@@ -69,6 +69,10 @@ class Serial:
         self._process.stdin.write(text.encode())
         self._process.stdin.flush()
 
+    def rewind(self) -> None:
+        """Let `expect` look at everything again."""
+        self._place = 0
+
     def lines(self, vm: int) -> list[str]:
         """The lines that VM `vm` wrote, without their prefix."""
         prefix = f"[vm {vm}] "
