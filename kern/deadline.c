@@ -6,22 +6,14 @@
 #include "kern/deadline.h"
 #include "kern/kernel.h"
 
-static bool changed = true;
+bool deadline_stale = true;
 
 void
-deadline_changed(void)
-{
-	changed = true;
-}
-
-void
-deadline_program(void)
+deadline_search(void)
 {
 	u64 earliest = TIME_NEVER;
 
-	if (!changed)
-		return;
-	changed = false;
+	deadline_stale = false;
 	TABLE_FOR(deadlines, struct deadline_source, source)
 	{
 		earliest = MIN(earliest, source->next());
@@ -38,7 +30,7 @@ clock_expired(u64 now)
 		if (source->next() <= now)
 			source->expire(now);
 	}
-	changed = true;
+	deadline_stale = true;
 }
 
 /* Option tick=HZ: an idle interrupt at a steady rate, which QEMU needs in order

@@ -16,12 +16,27 @@ struct deadline_source {
 #define DEADLINE(name, next, expire) \
 	TABLE_ENTRY(deadlines, struct deadline_source) deadline_##name = {next, expire}
 
+/* Does the earliest deadline have to be looked for again? */
+extern bool deadline_stale;
+
+/* Looks for the earliest deadline, and arms the timer if need be. */
+void deadline_search(void);
+
 /* Makes sure that the timer fires no later than the earliest deadline. It may
  * fire earlier: re-arming costs more than a spurious interrupt. Called before
  * a guest is entered and before the machine waits. */
-void deadline_program(void);
+static inline void
+deadline_program(void)
+{
+	if (deadline_stale)
+		deadline_search();
+}
 
 /* Says that a source's next() may have become earlier. */
-void deadline_changed(void);
+static inline void
+deadline_changed(void)
+{
+	deadline_stale = true;
+}
 
 #endif

@@ -6,7 +6,6 @@
 #include "kern/trap.h"
 #include "kern/x86.h"
 
-#define TF_EFLAGS 48
 #define TF_SS     56
 #define TSS_ESP0  4
 

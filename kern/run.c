@@ -47,8 +47,6 @@ run_unload(struct vm *vm)
 static void
 load(struct vm *vm)
 {
-	if (loaded == vm)
-		return;
 	write_cr3(kva_to_pa(vm->directory));
 	loaded = vm;
 	counter_switches++;
@@ -113,9 +111,11 @@ run_loop(void)
 			be_idle();
 			continue;
 		}
-		load(current);
+		if (loaded != current)
+			load(current);
 #if LAB >= 3
-		virq_deliver(current);
+		if (current->pending | current->in_idle)
+			virq_deliver(current);
 		vregs_refresh(current);
 #endif
 		deadline_program();
@@ -126,7 +126,7 @@ run_loop(void)
 NORETURN void
 run_guest_trap(void (*handle)(struct trapframe *), struct trapframe *frame)
 {
-	ASSERT(current && frame == &current->regs);
+	ASSERT(frame == &current->regs); /* so there is one */
 	handle(frame);
 	run_loop();
 }

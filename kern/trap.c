@@ -16,6 +16,17 @@ static void (*handlers[TRAP_VECTORS])(struct trapframe *frame);
 
 COUNTER(spurious_interrupts);
 
+/* An exception without a handler of its own, from ring 3. */
+static void
+exception(struct trapframe *frame)
+{
+#if LAB >= 2
+	classify_fault(frame);
+#else
+	panic_trap(frame);
+#endif
+}
+
 /* An interrupt that nobody asked for: no reason to punish whom it hit. */
 static void
 unexpected(struct trapframe *frame)
@@ -33,15 +44,9 @@ trap_init(void)
 		ASSERT(!handlers[entry->vector]);
 		handlers[entry->vector] = entry->handle;
 	}
-	for (u32 i = FIRST_INTERRUPT; i < TRAP_VECTORS; i++)
+	for (u32 i = 0; i < TRAP_VECTORS; i++)
 		if (!handlers[i])
-			handlers[i] = unexpected;
-}
-
-static bool
-from_guest(const struct trapframe *frame)
-{
-	return frame->cs & 3;
+			handlers[i] = i < FIRST_INTERRUPT ? exception : unexpected;
 }
 
 void
@@ -49,12 +54,12 @@ trap_dispatch(struct trapframe *frame)
 {
 	void (*handle)(struct trapframe *) = handlers[frame->vector];
 
-	if (frame->vector < FIRST_INTERRUPT && !from_guest(frame))
-		panic_trap(frame);
 #if LAB >= 2
-	if (from_guest(frame))
-		run_guest_trap(handle ? handle : classify_fault, frame);
+	if (frame->cs & 3)
+		run_guest_trap(handle, frame);
 #endif
+	if (frame->vector < FIRST_INTERRUPT)
+		panic_trap(frame);
 	handle(frame);
 }
 

@@ -37,6 +37,7 @@
 #define TF_VECTOR 32
 #define TF_EIP    40
 #define TF_CS     44
+#define TF_EFLAGS 48
 #define TF_SIZE   60
 
 #ifndef __ASSEMBLER__

@@ -49,8 +49,7 @@ trap_stubs:
  * From ring 3 the frame lies in the running VM's record; the call is made on
  * the kernel stack, from its top, and doesn't return. From ring 0 the frame
  * lies on the kernel stack; everything is restored when the call returns.
- * The C code runs with known flags (all clear but bit 1: interrupts off, DF, AC
- * and NT clear), ds and es flat whatever ring 3 had loaded, and an ebp chain
+ * The C code runs with known flags (IF, TF, DF, NT, AC and ID clear), ds and es flat whatever ring 3 had loaded, and an ebp chain
  * that leads a backtrace through the interrupted function, or ends for a guest.
  * Source: [SDM3 6.12].
  */
@@ -62,8 +61,13 @@ ENTRY(trap_entry)
 	/* The frame ends where the record ends: nothing may be pushed below it. */
 	movl $kernel_stack_top, %esp
 	xorl %ebp, %ebp
-1:	pushl $EFLAGS_FIXED
+	/* The gate cleared IF, TF and NT. Of the rest only these few matter here,
+	 * and they are hardly ever set. */
+1:	testl $(EFLAGS_AC | EFLAGS_DF | EFLAGS_ID), TF_EFLAGS(%ebx)
+	jz 1f
+	pushl $EFLAGS_FIXED
 	popfl
+1:
 
 	movl $SEL_DATA, %ecx
 	movl %ds, %eax

@@ -12,7 +12,9 @@
  * work, so that the work gets on. */
 #define WORK_PERIOD (NS_PER_MS / 2)
 
-static struct work *head, **tail = &head;
+struct work *work_head;
+
+static struct work **tail = &work_head;
 static u64 last_slice;
 
 void
@@ -20,7 +22,7 @@ work_add(struct work *work)
 {
 	if (work->queued)
 		return;
-	if (!head)
+	if (!work_head)
 		deadline_changed();
 	work->queued = true;
 	work->next = NULL;
@@ -29,32 +31,26 @@ work_add(struct work *work)
 }
 
 bool
-work_pending(void)
-{
-	return head != NULL;
-}
-
-bool
 work_run(void)
 {
-	struct work *work = head;
+	struct work *work = work_head;
 
 	if (!work)
 		return false;
-	head = work->next;
-	if (!head)
-		tail = &head;
+	work_head = work->next;
+	if (!work_head)
+		tail = &work_head;
 	work->queued = false;
 	if (work->run(work))
 		work_add(work);
 	last_slice = clock_now();
-	return head != NULL;
+	return work_head != NULL;
 }
 
 static u64
 work_next(void)
 {
-	return head ? last_slice + WORK_PERIOD : TIME_NEVER;
+	return work_head ? last_slice + WORK_PERIOD : TIME_NEVER;
 }
 
 static void

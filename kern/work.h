@@ -20,7 +20,13 @@ void work_add(struct work *work);
 /* Runs one slice of the first item. Returns true if any work is left. */
 bool work_run(void);
 
+extern struct work *work_head; /* the next item; NULL: there is no work */
+
 /* Is there work? */
-bool work_pending(void);
+static inline bool
+work_pending(void)
+{
+	return work_head != NULL;
+}
 
 #endif
