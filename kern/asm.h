@@ -5,11 +5,13 @@
 #ifndef KERN_ASM_H
 #define KERN_ASM_H
 
+/* clang-format off */
 #define ENTRY(name)           \
 	.globl name;          \
 	.type name, @function; \
 	.p2align 4;           \
 	name:
 #define END(name) .size name, . - name
+/* clang-format on */
 
 #endif

@@ -7,8 +7,8 @@
 
 #include "lib/types.h"
 
-#define SECTOR_SIZE  512u
-#define DISKS_MAX    5u /* disk, swap0 to swap3 */
+#define SECTOR_SIZE   512u
+#define DISKS_MAX     5u /* disk, swap0 to swap3 */
 #define DISK_NAME_MAX 20
 
 enum block_operation { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH };

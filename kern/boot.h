@@ -8,7 +8,7 @@
 #include "kern/memmap.h"
 #include "lib/types.h"
 
-#define MODULES_MAX 64
+#define MODULES_MAX      64
 #define COMMAND_LINE_MAX 1024
 
 struct boot_module {

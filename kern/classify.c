@@ -23,7 +23,7 @@ page_fault(struct trapframe *frame)
 	else if (error < 0)
 		vm_kill(vm, "page fault: %s %08x at eip %08x",
 			address == frame->eip ? "jump to"
-			: write		      ? "write of"
+			: write               ? "write of"
 					      : "read of",
 			address, frame->eip);
 }
@@ -34,7 +34,8 @@ void
 classify_fault(struct trapframe *frame)
 {
 	if (frame->vector == TRAP_GP)
-		vm_kill(current, "excluded instruction or operand: general protection (%x) at eip %08x",
+		vm_kill(current,
+			"excluded instruction or operand: general protection (%x) at eip %08x",
 			frame->error, frame->eip);
 	else
 		vm_kill(current, "%s at eip %08x", trap_name(frame->vector), frame->eip);

@@ -7,16 +7,16 @@
 
 #include "lib/types.h"
 
-#define NS_PER_US 1000ull
-#define NS_PER_MS 1000000ull
-#define NS_PER_S  1000000000ull
+#define NS_PER_US  1000ull
+#define NS_PER_MS  1000000ull
+#define NS_PER_S   1000000000ull
 #define TIME_NEVER (~(u64)0)
 
 /* What clock_calibrate measured. */
 struct clock_rates {
-	u32 tsc_khz;   /* time stamp counter */
-	u32 timer_khz; /* local APIC timer */
-	u64 tsc_start; /* counter at time 0 */
+	u32 tsc_khz;     /* time stamp counter */
+	u32 timer_khz;   /* local APIC timer */
+	u64 tsc_start;   /* counter at time 0 */
 	u32 ns_per_tick; /* of the counter, a fraction: 8.24 bits */
 };
 extern struct clock_rates clock_rates;

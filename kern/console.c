@@ -11,10 +11,10 @@
 #include "lib/format.h"
 #include "lib/string.h"
 
-#define RING_SIZE  65536u /* a power of two */
-#define SLICE      256u   /* bytes that one slice of work sends */
-#define KERNEL_VM  (~0u)
-#define LINE_MAX   256
+#define RING_SIZE 65536u /* a power of two */
+#define SLICE     256u   /* bytes that one slice of work sends */
+#define KERNEL_VM (~0u)
+#define LINE_MAX  256
 
 COUNTER(console_lost);
 

@@ -7,7 +7,7 @@
 #include "kern/kernel.h"
 #include "kern/x86.h"
 
-#define LEAF_FEATURES 1
+#define LEAF_FEATURES   1
 #define LEAF_STRUCTURED 7
 
 enum output { EAX, EBX, ECX, EDX };

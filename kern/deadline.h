@@ -10,7 +10,7 @@
 struct deadline_source {
 	u64 (*next)(void);       /* absolute ns, TIME_NEVER if none */
 	void (*expire)(u64 now); /* next() <= now; does at most 64 units of work, and is
-	                          * called again while next() <= now */
+				  * called again while next() <= now */
 };
 
 #define DEADLINE(name, next, expire) \

@@ -73,8 +73,10 @@ command_disk(const char *argument, u32 round)
 		kprintf("disk: wanted NAME SECTOR, one at a time; disks lists the names\n");
 		return false;
 	}
-	dump = (struct block_request){.operation = BLOCK_READ, .sector = sector,
-				      .bytes = SECTOR_SIZE, .done = dump_done,
+	dump = (struct block_request){.operation = BLOCK_READ,
+				      .sector = sector,
+				      .bytes = SECTOR_SIZE,
+				      .done = dump_done,
 				      .memory = frame_alloc(FRAME_DEVICE, false)};
 	if (dump.memory == FRAME_NONE) {
 		kprintf("disk: %s\n", error_string(E_NOMEM));

@@ -9,20 +9,20 @@
 #include "lib/types.h"
 
 /* What a frame is used for; every frame is accounted to one use. */
-#define FRAME_USES(X)              \
-	X(FREE, "free")            \
-	X(GUEST, "guest pages")    \
-	X(VREGS, "virtual registers") \
+#define FRAME_USES(X)                    \
+	X(FREE, "free")                  \
+	X(GUEST, "guest pages")          \
+	X(VREGS, "virtual registers")    \
 	X(DIRECTORY, "page directories") \
-	X(TABLE, "page tables")    \
-	X(PACKET, "packets")       \
+	X(TABLE, "page tables")          \
+	X(PACKET, "packets")             \
 	X(DEVICE, "device rings")
 
 enum frame_use {
 #define X(name, text) FRAME_##name,
 	FRAME_USES(X)
 #undef X
-	FRAME_USE_COUNT
+		FRAME_USE_COUNT
 };
 
 #define FRAME_NONE ((pa_t)0) /* frame 0 is never given */

@@ -22,10 +22,10 @@ struct elf_program {
 	u32 type, offset, vaddr, paddr, file_bytes, memory_bytes, flags, align;
 };
 
-#define ELF_EXECUTABLE 2
+#define ELF_EXECUTABLE  2
 #define ELF_MACHINE_386 3
-#define ELF_LOAD 1
-#define ELF_WRITABLE 2u
+#define ELF_LOAD        1
+#define ELF_WRITABLE    2u
 
 static const u8 elf_ident[] = {0x7f, 'E', 'L', 'F', 1, 1, 1}; /* 32-bit, little-endian, version 1 */
 

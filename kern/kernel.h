@@ -26,9 +26,9 @@ NORETURN void machine_exit(u8 code);
 #define EXIT_PANIC 0x7e
 
 /* The condition must have no side effect. */
-#define ASSERT(condition)                                                   \
-	do {                                                                \
-		if (__builtin_expect(!(condition), 0))                      \
+#define ASSERT(condition)                                                                     \
+	do {                                                                                  \
+		if (__builtin_expect(!(condition), 0))                                        \
 			panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #condition); \
 	} while (0)
 
@@ -36,7 +36,7 @@ NORETURN void machine_exit(u8 code);
  * table_NAME; the linker gathers them. */
 #define TABLE_ENTRY(table, type) \
 	static const type __attribute__((used, section("table_" #table), aligned(4)))
-#define TABLE_FOR(table, type, entry)                                     \
+#define TABLE_FOR(table, type, entry)                                      \
 	extern const type __start_table_##table[], __stop_table_##table[]; \
 	for (const type *entry = __start_table_##table; entry < __stop_table_##table; entry++)
 
@@ -45,9 +45,9 @@ struct counter {
 	const char *name;
 	u32 *value;
 };
-#define COUNTER(name)                                              \
-	u32 counter_##name;                                        \
-	TABLE_ENTRY(counters, struct counter)                      \
+#define COUNTER(name)                         \
+	u32 counter_##name;                   \
+	TABLE_ENTRY(counters, struct counter) \
 	counter_entry_##name = {#name, &counter_##name}
 
 /* Boot options, `name=value` on the command line. */
@@ -56,8 +56,7 @@ struct option {
 	const char *help;
 	int (*set)(const char *value); /* 0, or negative if the value is not understood */
 };
-#define OPTION(name, set, help) \
-	TABLE_ENTRY(options, struct option) option_##set = {name, help, set}
+#define OPTION(name, set, help) TABLE_ENTRY(options, struct option) option_##set = {name, help, set}
 
 /* What the monitor understands. A command may print at most 64 lines a call;
  * it returns true to be called again, with `round` one higher. */

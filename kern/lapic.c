@@ -8,24 +8,24 @@
 #include "kern/trap.h"
 #include "kern/x86.h"
 
-#define LAPIC_BASE    0xfee00000u
-#define LAPIC_TPR     0x080
-#define LAPIC_EOI     0x0b0
-#define LAPIC_SVR     0x0f0
-#define SVR_ENABLE    (1u << 8)
-#define LAPIC_LVT_TIMER 0x320
-#define LAPIC_LVT_LINT0 0x350
-#define LAPIC_LVT_LINT1 0x360
-#define LVT_MASKED    (1u << 16)
-#define LVT_NMI       (4u << 8)
+#define LAPIC_BASE          0xfee00000u
+#define LAPIC_TPR           0x080
+#define LAPIC_EOI           0x0b0
+#define LAPIC_SVR           0x0f0
+#define SVR_ENABLE          (1u << 8)
+#define LAPIC_LVT_TIMER     0x320
+#define LAPIC_LVT_LINT0     0x350
+#define LAPIC_LVT_LINT1     0x360
+#define LVT_MASKED          (1u << 16)
+#define LVT_NMI             (4u << 8)
 #define LAPIC_TIMER_INITIAL 0x380
 #define LAPIC_TIMER_CURRENT 0x390
 #define LAPIC_TIMER_DIVIDE  0x3e0
-#define DIVIDE_BY_1   0xb
+#define DIVIDE_BY_1         0xb
 
-#define IOAPIC_BASE   0xfec00000u
-#define IOAPIC_SELECT 0x00
-#define IOAPIC_WINDOW 0x10
+#define IOAPIC_BASE             0xfec00000u
+#define IOAPIC_SELECT           0x00
+#define IOAPIC_WINDOW           0x10
 #define IOAPIC_REDIRECTION(irq) (0x10 + 2 * (irq))
 
 #define PIC1_DATA 0x21

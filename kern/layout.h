@@ -16,11 +16,11 @@
 #ifndef KERN_LAYOUT_H
 #define KERN_LAYOUT_H
 
-#define KERNEL_BASE 0x40000000
-#define RAM_LIMIT   0xb0000000 /* machine addresses at or above are not used */
-#define DEVICE_BASE 0xf0000000
-#define DEVICE_END  0xffc00000
-#define KERNEL_LOAD 0x00100000 /* machine address of the image */
+#define KERNEL_BASE       0x40000000
+#define RAM_LIMIT         0xb0000000 /* machine addresses at or above are not used */
+#define DEVICE_BASE       0xf0000000
+#define DEVICE_END        0xffc00000
+#define KERNEL_LOAD       0x00100000 /* machine address of the image */
 #define KERNEL_STACK_SIZE 16384
 
 #ifndef __ASSEMBLER__

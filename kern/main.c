@@ -59,8 +59,7 @@ memory_init(void)
 }
 
 /* What the machine does while there are no guests: the console. */
-NORETURN static void __attribute__((unused))
-wait_forever(void)
+NORETURN static void __attribute__((unused)) wait_forever(void)
 {
 	for (;;) {
 		if (work_run())

@@ -13,22 +13,22 @@
 #define CONFIG_DATA    0xcfc
 #define CONFIG_ENABLE  (1u << 31)
 
-#define REG_ID         0x00
-#define REG_COMMAND    0x04
-#define COMMAND_MEMORY (1u << 1)
-#define COMMAND_MASTER (1u << 2)
-#define COMMAND_NO_INTX (1u << 10)
+#define REG_ID              0x00
+#define REG_COMMAND         0x04
+#define COMMAND_MEMORY      (1u << 1)
+#define COMMAND_MASTER      (1u << 2)
+#define COMMAND_NO_INTX     (1u << 10)
 #define STATUS_CAPABILITIES (1u << 20)
-#define REG_HEADER     0x0c
-#define HEADER_MULTI   (1u << 23)
-#define REG_BAR(n)     (0x10 + 4 * (n))
-#define BAR_IO         1u
-#define BAR_64         4u
-#define REG_CAPABILITIES 0x34
+#define REG_HEADER          0x0c
+#define HEADER_MULTI        (1u << 23)
+#define REG_BAR(n)          (0x10 + 4 * (n))
+#define BAR_IO              1u
+#define BAR_64              4u
+#define REG_CAPABILITIES    0x34
 
-#define CAP_MSIX       0x11
-#define MSIX_ENABLE    (1u << 31)
-#define MSIX_MASK_ALL  (1u << 30)
+#define CAP_MSIX        0x11
+#define MSIX_ENABLE     (1u << 31)
+#define MSIX_MASK_ALL   (1u << 30)
 #define MSIX_ENTRY_SIZE 16
 
 u32

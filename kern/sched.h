@@ -16,9 +16,9 @@ struct scheduler {
 };
 
 /* Registers a policy under the name that the option sched= gives. */
-#define SCHEDULER(name, init, ready, remove, pick)                 \
-	TABLE_ENTRY(schedulers, struct scheduler) scheduler_##pick = { \
-		name, init, ready, remove, pick}
+#define SCHEDULER(name, init, ready, remove, pick) \
+	TABLE_ENTRY(schedulers, struct scheduler)  \
+	scheduler_##pick = {name, init, ready, remove, pick}
 
 /* The chosen policy. */
 extern const struct scheduler *scheduler;

@@ -25,7 +25,8 @@ space_entry(const struct vm *vm, gva_t address)
 {
 	u32 entry = vm->directory[address >> PDE_SHIFT];
 
-	return entry & PTE_P ? &table_of(entry)[address >> PAGE_SHIFT & (PTES_PER_TABLE - 1)] : NULL;
+	return entry & PTE_P ? &table_of(entry)[address >> PAGE_SHIFT & (PTES_PER_TABLE - 1)]
+			     : NULL;
 }
 
 int

@@ -9,14 +9,14 @@
 #include "kern/switch.h"
 #include "lib/string.h"
 
-#define VM_NETWORK  0x0a010000u /* 10.1.0.0: VM k is at + k */
-#define MAC_BYTES   6
-#define TYPE_OFFSET 12
-#define TYPE_IPV4   0x0800
-#define TYPE_ARP    0x0806
-#define IPV4_OFFSET 14
-#define IPV4_SOURCE (IPV4_OFFSET + 12)
-#define IPV4_BYTES  20
+#define VM_NETWORK   0x0a010000u /* 10.1.0.0: VM k is at + k */
+#define MAC_BYTES    6
+#define TYPE_OFFSET  12
+#define TYPE_IPV4    0x0800
+#define TYPE_ARP     0x0806
+#define IPV4_OFFSET  14
+#define IPV4_SOURCE  (IPV4_OFFSET + 12)
+#define IPV4_BYTES   20
 #define FRAME_PADDED 60 /* the shortest frame on a wire, without its checksum */
 
 /* An ARP frame for IPv4 over Ethernet [RFC 826]. */
@@ -133,8 +133,8 @@ source_is_own(const struct vm *vm, struct packet *packet)
 	if (memcmp(frame + MAC_BYTES, mac, MAC_BYTES) != 0)
 		return false;
 	if (read16(frame + TYPE_OFFSET) == TYPE_IPV4)
-		return packet->length >= IPV4_OFFSET + IPV4_BYTES &&
-		       frame[IPV4_OFFSET] >> 4 == 4 && read32(frame + IPV4_SOURCE) == address;
+		return packet->length >= IPV4_OFFSET + IPV4_BYTES && frame[IPV4_OFFSET] >> 4 == 4 &&
+		       read32(frame + IPV4_SOURCE) == address;
 	arp = as_arp(packet);
 	return arp && memcmp(arp->sender_mac, mac, MAC_BYTES) == 0 &&
 	       read32(arp->sender_ip) == address;

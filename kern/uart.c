@@ -23,7 +23,7 @@
 #define REG_LSR    5
 #define LSR_INPUT  0x01
 #define LSR_ROOM   0x20
-#define DIVISOR    1 /* 115,200 baud */
+#define DIVISOR    1  /* 115,200 baud */
 #define INPUT_MAX  64 /* bytes taken in one interrupt */
 #define PATIENCE   100000
 

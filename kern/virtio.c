@@ -8,11 +8,11 @@
 #include "kern/layout.h"
 #include "kern/virtio.h"
 
-#define CAP_VENDOR     0x09
-#define CAP_COMMON     1
-#define CAP_NOTIFY     2
-#define CAP_DEVICE     4
-#define CAP_WINDOW     4096 /* bytes of each structure that are mapped */
+#define CAP_VENDOR 0x09
+#define CAP_COMMON 1
+#define CAP_NOTIFY 2
+#define CAP_DEVICE 4
+#define CAP_WINDOW 4096 /* bytes of each structure that are mapped */
 
 #define STATUS_ACKNOWLEDGE 1
 #define STATUS_DRIVER      2
@@ -170,8 +170,8 @@ virtio_queue(struct virtio_device *d, struct virtq *q, u32 index, u32 vector)
 	common->queue_avail_high = 0;
 	common->queue_used_low = kva_to_pa((const void *)q->used);
 	common->queue_used_high = 0;
-	q->notify = (volatile u16 *)(d->notify +
-				     common->queue_notify_offset * d->notify_multiplier);
+	q->notify =
+		(volatile u16 *)(d->notify + common->queue_notify_offset * d->notify_multiplier);
 	common->queue_enable = 1;
 	return common->queue_vector == index;
 }
@@ -195,8 +195,8 @@ virtq_put(struct virtq *q, const struct virtq_piece *pieces, u32 count, void *co
 
 		desc->address = pieces[i].address;
 		desc->bytes = pieces[i].bytes;
-		desc->flags = (u16)((last ? 0 : DESC_NEXT) |
-				    (pieces[i].device_writes ? DESC_WRITE : 0));
+		desc->flags =
+			(u16)((last ? 0 : DESC_NEXT) | (pieces[i].device_writes ? DESC_WRITE : 0));
 		at = desc->next; /* of the free list; in a chain it means the same */
 	}
 	q->free_head = at;

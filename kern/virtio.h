@@ -10,11 +10,11 @@
 #include "kern/pci.h"
 #include "lib/types.h"
 
-#define VIRTIO_VENDOR   0x1af4
-#define VIRTIO_PCI_NET  0x1041
+#define VIRTIO_VENDOR    0x1af4
+#define VIRTIO_PCI_NET   0x1041
 #define VIRTIO_PCI_BLOCK 0x1042
 
-#define VIRTQ_SIZE 256u
+#define VIRTQ_SIZE         256u
 #define VIRTIO_F_VERSION_1 (1ull << 32)
 
 struct virtio_common; /* the device's registers */

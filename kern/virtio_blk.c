@@ -14,16 +14,16 @@
 #include "lib/abi.h"
 #include "lib/string.h"
 
-#define F_READ_ONLY (1ull << 5)
-#define F_FLUSH     (1ull << 9)
-#define TYPE_READ   0
-#define TYPE_WRITE  1
-#define TYPE_FLUSH  4
-#define TYPE_SERIAL 8
-#define STATUS_OK   0
-#define STATUS_NONE 0xff /* not written by the device yet */
+#define F_READ_ONLY   (1ull << 5)
+#define F_FLUSH       (1ull << 9)
+#define TYPE_READ     0
+#define TYPE_WRITE    1
+#define TYPE_FLUSH    4
+#define TYPE_SERIAL   8
+#define STATUS_OK     0
+#define STATUS_NONE   0xff /* not written by the device yet */
 #define IN_FLIGHT_MAX 64u
-#define BUDGET      32 /* completions handled in one interrupt */
+#define BUDGET        32 /* completions handled in one interrupt */
 
 /* What the device reads in front of the data, and writes behind it. */
 struct blk_command {
@@ -74,7 +74,9 @@ free_slot(struct blk *blk)
 static u32
 type_of(enum block_operation operation)
 {
-	return operation == BLOCK_READ ? TYPE_READ : operation == BLOCK_WRITE ? TYPE_WRITE : TYPE_FLUSH;
+	return operation == BLOCK_READ    ? TYPE_READ
+	       : operation == BLOCK_WRITE ? TYPE_WRITE
+					  : TYPE_FLUSH;
 }
 
 static bool
@@ -86,8 +88,7 @@ put_command(struct blk *blk, struct slot *slot, pa_t memory, u32 bytes, bool dev
 
 	if (bytes)
 		pieces[n++] = (struct virtq_piece){memory, bytes, device_writes};
-	pieces[n++] =
-		(struct virtq_piece){command + offsetof(struct blk_command, status), 1, true};
+	pieces[n++] = (struct virtq_piece){command + offsetof(struct blk_command, status), 1, true};
 	slot->command->status = STATUS_NONE;
 	return virtq_put(&blk->queue, pieces, n, slot);
 }

@@ -22,7 +22,7 @@
 #define RX_BUFFERS 128
 #define BUDGET     24 /* frames taken in one go */
 #define KICK_DELAY (NS_PER_MS / 2)
-#define KICK_BATCH 8  /* frames sent before the card is told, if nobody waits */
+#define KICK_BATCH 8 /* frames sent before the card is told, if nobody waits */
 
 COUNTER(net_rx_frames);
 COUNTER(net_tx_frames);
@@ -221,8 +221,7 @@ net_attach(const struct pci_device *device)
 	if (present)
 		return; /* one uplink */
 	pci_net = *device;
-	if (!virtio_start(&net, &pci_net, 0) ||
-	    !virtio_queue(&net, &rx, RX_QUEUE, VECTOR_NET_RX) ||
+	if (!virtio_start(&net, &pci_net, 0) || !virtio_queue(&net, &rx, RX_QUEUE, VECTOR_NET_RX) ||
 	    !virtio_queue(&net, &tx, TX_QUEUE, VECTOR_NET_TX)) {
 		kprintf("virtio_net: the card can't be used\n");
 		return;

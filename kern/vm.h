@@ -26,19 +26,19 @@
 #include "lib/abi.h"
 #include "lib/types.h"
 
-#define VM_STATES(X)    \
-	X(NEW, "new")   \
-	X(READY, "ready") \
+#define VM_STATES(X)          \
+	X(NEW, "new")         \
+	X(READY, "ready")     \
 	X(RUNNING, "running") \
-	X(IDLE, "idle") \
-	X(DYING, "dying") \
+	X(IDLE, "idle")       \
+	X(DYING, "dying")     \
 	X(DEAD, "dead")
 
 enum vm_state {
 #define X(name, text) VM_##name,
 	VM_STATES(X)
 #undef X
-	VM_STATE_COUNT
+		VM_STATE_COUNT
 };
 
 struct packet;

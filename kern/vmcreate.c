@@ -13,9 +13,9 @@
 #include "kern/vregs.h"
 #include "lib/string.h"
 
-#define VM_MAX      65535u /* numbers fit in the last two bytes of an address */
-#define MEMORY_MAX  (48u << 20)
-#define MEMORY_MIN  (64u << 10)
+#define VM_MAX         65535u /* numbers fit in the last two bytes of an address */
+#define MEMORY_MAX     (48u << 20)
+#define MEMORY_MIN     (64u << 10)
 #define MEMORY_DEFAULT (16u << 20)
 
 /* What a module's string says. */

@@ -17,7 +17,8 @@ command_vms(const char *argument, u32 round)
 		const struct vm *vm = &vm_table[number];
 
 		kprintf("  vm %-5u %-8s %5u KB of %6u KB, %u quanta\n", number,
-			vm_state_name(vm->state), vm->frames * 4, vm->memory_size >> 10, vm->quanta);
+			vm_state_name(vm->state), vm->frames * 4, vm->memory_size >> 10,
+			vm->quanta);
 	}
 	if (number < vm_count)
 		return true;

@@ -41,57 +41,57 @@
 #define EFLAGS_AC    BIT(18)
 #define EFLAGS_ID    BIT(21)
 /* What a guest keeps of its own across the kernel. */
-#define EFLAGS_GUEST                                                                           \
+#define EFLAGS_GUEST                                                                         \
 	(EFLAGS_CF | EFLAGS_PF | EFLAGS_AF | EFLAGS_ZF | EFLAGS_SF | EFLAGS_OF | EFLAGS_DF | \
 	 EFLAGS_ID)
 
 /* Selectors; desc.c builds the table. Kernel and guests use the same flat data
  * segment, of privilege 3: ring 0 may, and a trap then reloads nothing. */
-#define SEL_KCODE 0x08
-#define SEL_KSTACK 0x10
-#define SEL_UCODE 0x1b
-#define SEL_DATA  0x23
-#define SEL_TSS   0x28
-#define SEL_TSS_DF 0x30
+#define SEL_KCODE   0x08
+#define SEL_KSTACK  0x10
+#define SEL_UCODE   0x1b
+#define SEL_DATA    0x23
+#define SEL_TSS     0x28
+#define SEL_TSS_DF  0x30
 #define SEL_TSS_NMI 0x38
 #define GDT_ENTRIES 8
 
 /* Page directory and page table entries [SDM3 4.3]. */
-#define PTE_P   BIT(0) /* present */
-#define PTE_W   BIT(1) /* writable */
-#define PTE_U   BIT(2) /* ring 3 may */
-#define PTE_PWT BIT(3)
-#define PTE_PCD BIT(4) /* uncached */
-#define PTE_A   BIT(5) /* accessed */
-#define PTE_D   BIT(6) /* dirty */
-#define PTE_PS  BIT(7) /* in a directory: a 4 MB page */
-#define PTE_G   BIT(8) /* global: survives a reload of CR3 */
-#define PTE_IMAGE BIT(9) /* ours: a page of the image, shared; not this VM's to free */
-#define PTE_COW BIT(10)  /* ours: the guest may write, after a copy */
+#define PTE_P     BIT(0) /* present */
+#define PTE_W     BIT(1) /* writable */
+#define PTE_U     BIT(2) /* ring 3 may */
+#define PTE_PWT   BIT(3)
+#define PTE_PCD   BIT(4)  /* uncached */
+#define PTE_A     BIT(5)  /* accessed */
+#define PTE_D     BIT(6)  /* dirty */
+#define PTE_PS    BIT(7)  /* in a directory: a 4 MB page */
+#define PTE_G     BIT(8)  /* global: survives a reload of CR3 */
+#define PTE_IMAGE BIT(9)  /* ours: a page of the image, shared; not this VM's to free */
+#define PTE_COW   BIT(10) /* ours: the guest may write, after a copy */
 
-#define PDE_SHIFT 22
-#define LARGE_PAGE BIT(PDE_SHIFT)
+#define PDE_SHIFT      22
+#define LARGE_PAGE     BIT(PDE_SHIFT)
 #define PTES_PER_TABLE 1024
 
 /* Exceptions [SDM3 6.3.1]. */
-#define TRAP_DE 0
-#define TRAP_DB 1
+#define TRAP_DE  0
+#define TRAP_DB  1
 #define TRAP_NMI 2
-#define TRAP_BP 3
-#define TRAP_OF 4
-#define TRAP_BR 5
-#define TRAP_UD 6
-#define TRAP_NM 7
-#define TRAP_DF 8
-#define TRAP_TS 10
-#define TRAP_NP 11
-#define TRAP_SS 12
-#define TRAP_GP 13
-#define TRAP_PF 14
-#define TRAP_MF 16
-#define TRAP_AC 17
-#define TRAP_MC 18
-#define TRAP_XM 19
+#define TRAP_BP  3
+#define TRAP_OF  4
+#define TRAP_BR  5
+#define TRAP_UD  6
+#define TRAP_NM  7
+#define TRAP_DF  8
+#define TRAP_TS  10
+#define TRAP_NP  11
+#define TRAP_SS  12
+#define TRAP_GP  13
+#define TRAP_PF  14
+#define TRAP_MF  16
+#define TRAP_AC  17
+#define TRAP_MC  18
+#define TRAP_XM  19
 
 #define PF_PRESENT BIT(0) /* error code of a page fault: the page was there */
 #define PF_WRITE   BIT(1)
@@ -148,15 +148,15 @@ cpuid(u32 leaf, u32 out[4])
 			 : "a"(leaf), "c"(0));
 }
 
-#define DEFINE_CR(n)                                                      \
-	static inline u32 read_cr##n(void)                                \
-	{                                                                 \
-		u32 value;                                                \
-		__asm__ volatile("movl %%cr" #n ", %0" : "=r"(value));    \
-		return value;                                             \
-	}                                                                 \
-	static inline void write_cr##n(u32 value)                         \
-	{                                                                 \
+#define DEFINE_CR(n)                                                            \
+	static inline u32 read_cr##n(void)                                      \
+	{                                                                       \
+		u32 value;                                                      \
+		__asm__ volatile("movl %%cr" #n ", %0" : "=r"(value));          \
+		return value;                                                   \
+	}                                                                       \
+	static inline void write_cr##n(u32 value)                               \
+	{                                                                       \
 		__asm__ volatile("movl %0, %%cr" #n : : "r"(value) : "memory"); \
 	}
 DEFINE_CR(0)

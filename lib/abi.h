@@ -36,15 +36,15 @@
 #define GATE_VECTOR 0x80
 
 /* Virtual instructions.                 ebx            ecx            result */
-#define VI_NULL            0 /*          -              -              -E_NOSYS, always */
-#define VI_IDLE            1 /*          deadline, low  deadline, high 0 or pending mask */
-#define VI_TERMINATE       2 /*          status         -              never returns */
-#define VI_CONSOLE_WRITE   3 /*          address        bytes          bytes written */
-#define VI_PACKET_SEND     4 /*          address        bytes          0 */
-#define VI_PACKET_RECEIVE  5 /*          address        room in bytes  length of the frame */
-#define VI_PACKET_SEND_V   6 /*          list           elements       elements done */
+#define VI_NULL             0 /*          -              -              -E_NOSYS, always */
+#define VI_IDLE             1 /*          deadline, low  deadline, high 0 or pending mask */
+#define VI_TERMINATE        2 /*          status         -              never returns */
+#define VI_CONSOLE_WRITE    3 /*          address        bytes          bytes written */
+#define VI_PACKET_SEND      4 /*          address        bytes          0 */
+#define VI_PACKET_RECEIVE   5 /*          address        room in bytes  length of the frame */
+#define VI_PACKET_SEND_V    6 /*          list           elements       elements done */
 #define VI_PACKET_RECEIVE_V 7 /*         list           elements       elements done */
-#define VI_COUNT           8
+#define VI_COUNT            8
 
 /* Bits of the pending mask. Bit 31 is never used: a mask is never an error. */
 #define VIRQ_TIMER   (1u << 0) /* the deadline of an idle passed */
@@ -53,17 +53,17 @@
 #define VIRQ_CONSOLE (1u << 3) /* input waits */
 #define VIRQ_CONTROL (1u << 4) /* the supervisor asks this VM to end */
 
-/* Offsets in the page of virtual registers that assembly uses; abi_check in
- * kern/vregs.c proves that they agree with struct vregs. */
+/* Offsets in the page of virtual registers that assembly uses; assertions in
+ * kern/vregs.c prove that they agree with struct vregs. */
 #define VREG_VIRQ_ENABLE   0x00
 #define VREG_UPCALL_EIP    0x08
 #define VREG_UPCALL_EFLAGS 0x0c
 
-#define FRAME_MIN     14   /* bytes: an Ethernet header */
-#define FRAME_MAX     1514 /* bytes: header and 1500, no checksum */
-#define VECTOR_MAX    64   /* elements in one vectored instruction */
-#define CONSOLE_MAX   4096 /* bytes in one console call */
-#define ARGS_MAX      256  /* bytes of boot arguments, the final NUL included */
+#define FRAME_MIN   14   /* bytes: an Ethernet header */
+#define FRAME_MAX   1514 /* bytes: header and 1500, no checksum */
+#define VECTOR_MAX  64   /* elements in one vectored instruction */
+#define CONSOLE_MAX 4096 /* bytes in one console call */
+#define ARGS_MAX    256  /* bytes of boot arguments, the final NUL included */
 
 #ifndef __ASSEMBLER__
 
@@ -73,16 +73,16 @@
 
 /* Errors: a virtual instruction returns the number, negated. The one list
  * also makes the strings (error_string). */
-#define ERRORS(X)                                                \
-	X(PERM, 1, "not permitted")                              \
-	X(NOSYS, 2, "no such virtual instruction")               \
-	X(FAULT, 3, "bad address")                               \
-	X(INVAL, 4, "bad argument")                              \
-	X(TOOLONG, 5, "too long")                                \
-	X(AGAIN, 6, "nothing there now, or no room now")         \
-	X(NOMEM, 7, "out of memory")                             \
-	X(ADDR, 8, "not a frame that this VM may send")          \
-	X(IO, 9, "the device failed")                            \
+#define ERRORS(X)                                        \
+	X(PERM, 1, "not permitted")                      \
+	X(NOSYS, 2, "no such virtual instruction")       \
+	X(FAULT, 3, "bad address")                       \
+	X(INVAL, 4, "bad argument")                      \
+	X(TOOLONG, 5, "too long")                        \
+	X(AGAIN, 6, "nothing there now, or no room now") \
+	X(NOMEM, 7, "out of memory")                     \
+	X(ADDR, 8, "not a frame that this VM may send")  \
+	X(IO, 9, "the device failed")                    \
 	X(IMAGE, 10, "not a valid image")
 
 enum error {
@@ -105,41 +105,41 @@ struct packet_element {
  * register is read high, low, high again, until both highs agree. */
 struct vregs {
 	/* 0x000: virtual interrupts */
-	u32 virq_enable;   /* (guest) 1: upcalls may come; an upcall clears it */
-	u32 virq_handler;  /* (guest) address of the upcall handler; 0: none yet */
-	u32 upcall_eip;    /* upcall: where the VM was */
-	u32 upcall_eflags; /* upcall: its flags */
-	u32 upcall_bits;   /* upcall: all bits that this upcall delivers */
-	u32 virq_pending;  /* entry: bits still pending; a hint */
+	u32 virq_enable;     /* (guest) 1: upcalls may come; an upcall clears it */
+	u32 virq_handler;    /* (guest) address of the upcall handler; 0: none yet */
+	u32 upcall_eip;      /* upcall: where the VM was */
+	u32 upcall_eflags;   /* upcall: its flags */
+	u32 upcall_bits;     /* upcall: all bits that this upcall delivers */
+	u32 virq_pending;    /* entry: bits still pending; a hint */
 	u32 packets_waiting; /* entry: frames in the receive queue */
 	u32 reserved0;
-	u64 time;          /* entry: ns since the machine started */
-	u64 wall_base;     /* boot: ns since 1970 at time 0; 0: unknown */
+	u64 time;      /* entry: ns since the machine started */
+	u64 wall_base; /* boot: ns since 1970 at time 0; 0: unknown */
 	u8 reserved1[16];
 	/* 0x040: what this VM is */
-	u32 abi_version;   /* boot: ABI_VERSION */
-	u32 number;        /* boot: this VM's number k */
-	u32 memory_size;   /* boot: bytes of RAM, a multiple of 4096 */
-	u32 image_end;     /* boot: first address after the image, its bss included */
-	u32 cpu_khz;       /* boot: speed of the time stamp counter */
-	u32 quantum_us;    /* boot: length of a quantum in microseconds */
-	u32 address;       /* boot: IPv4 address in host order: 10.1.0.0 + k */
-	u32 gateway;       /* boot: IPv4 address in host order: 10.0.0.1 */
-	u32 netmask;       /* boot: IPv4 mask in host order: 255.0.0.0 */
-	u8 mac[6];         /* boot: 02:00 and the four bytes of the address */
+	u32 abi_version; /* boot: ABI_VERSION */
+	u32 number;      /* boot: this VM's number k */
+	u32 memory_size; /* boot: bytes of RAM, a multiple of 4096 */
+	u32 image_end;   /* boot: first address after the image, its bss included */
+	u32 cpu_khz;     /* boot: speed of the time stamp counter */
+	u32 quantum_us;  /* boot: length of a quantum in microseconds */
+	u32 address;     /* boot: IPv4 address in host order: 10.1.0.0 + k */
+	u32 gateway;     /* boot: IPv4 address in host order: 10.0.0.1 */
+	u32 netmask;     /* boot: IPv4 mask in host order: 255.0.0.0 */
+	u8 mac[6];       /* boot: 02:00 and the four bytes of the address */
 	u8 reserved2[2];
-	u32 disks;         /* boot: number of virtual disks */
+	u32 disks; /* boot: number of virtual disks */
 	u8 reserved3[16];
 	/* 0x080: counters */
-	u32 quanta;        /* quantum: quanta given; this and the next five change at a quantum's start */
-	u32 virqs_posted;  /* entry: interrupts posted */
-	u32 virqs_merged;  /* entry: of those, merged with one still pending */
+	u32 quanta; /* quantum: quanta given; this and the next five change at a quantum's start */
+	u32 virqs_posted;    /* entry: interrupts posted */
+	u32 virqs_merged;    /* entry: of those, merged with one still pending */
 	u32 virqs_delivered; /* entry: upcalls, and masks returned by idle */
 	u32 packets_dropped; /* entry: frames for this VM that found no room */
-	u32 frames_used;   /* entry: pages of RAM that this VM owns */
+	u32 frames_used;     /* entry: pages of RAM that this VM owns */
 	u8 reserved4[40];
 	/* 0x0c0 */
-	u8 seed[32];       /* boot: random, different for every VM and start */
+	u8 seed[32]; /* boot: random, different for every VM and start */
 	u8 reserved5[32];
 	/* 0x100 */
 	char args[ARGS_MAX]; /* boot: arguments, NUL-terminated */

@@ -21,17 +21,17 @@ typedef int64_t i64;
 typedef u32 gva_t; /* guest virtual address: [0, memory size) */
 typedef u32 pa_t;  /* machine address of RAM or of a device below 4 GB */
 
-#define PAGE_SHIFT    12
-#define PAGE_SIZE     4096u
-#define PAGE_MASK     (PAGE_SIZE - 1)
-#define ARRAY_LEN(a)  (sizeof(a) / sizeof((a)[0]))
-#define ALIGN_DOWN(x, a) ((x) & ~((a) - 1))
-#define ALIGN_UP(x, a)   (((x) + ((a) - 1)) & ~((a) - 1))
-#define MIN(a, b)     ((a) < (b) ? (a) : (b))
-#define MAX(a, b)     ((a) > (b) ? (a) : (b))
+#define PAGE_SHIFT       12
+#define PAGE_SIZE        4096u
+#define PAGE_MASK        (PAGE_SIZE - 1)
+#define ARRAY_LEN(a)     (sizeof(a) / sizeof((a)[0]))
+#define ALIGN_DOWN(x, a) ((x) & ~((a)-1))
+#define ALIGN_UP(x, a)   (((x) + ((a)-1)) & ~((a)-1))
+#define MIN(a, b)        ((a) < (b) ? (a) : (b))
+#define MAX(a, b)        ((a) > (b) ? (a) : (b))
 
-#define NORETURN __attribute__((noreturn))
-#define PACKED   __attribute__((packed))
+#define NORETURN          __attribute__((noreturn))
+#define PACKED            __attribute__((packed))
 #define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* The compiler may neither drop, repeat nor split this access. */
