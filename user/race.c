@@ -39,6 +39,10 @@ struct frame {
 u32 window_plain(u32 delay);
 u32 window_upcall(u32 delay, u32 flags_on);
 void window_delay(u32 delay);
+void window_sync(void);
+void window_go(void);
+
+extern void (*volatile window_target)(void);
 
 volatile struct race_result race_result;
 static u32 quanta_base; /* quanta before the first that counts */
@@ -91,6 +95,7 @@ on_net(void)
 {
 	while (take_frame())
 		;
+	window_target = window_go;
 }
 
 static void
@@ -104,10 +109,9 @@ on_timer(void)
 static void
 next_quantum(void)
 {
-	u32 quanta = VREGS->quanta, frames;
+	u32 frames;
 
-	while (VREGS->quanta == quanta)
-		;
+	window_sync();
 	frames = VREGS->quanta - quanta_base;
 	race_result.lost += race_result.frames < frames;
 	race_result.doubled += race_result.frames > frames;

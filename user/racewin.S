@@ -132,4 +132,27 @@
 	ret
 	END(window_delay)
 
+/*
+ * void window_sync(void)
+ *
+ * Waits until a handler stores window_go in window_target. The loop is a single
+ * instruction: an upcall always finds it at the same place, and what follows
+ * begins a fixed time after the upcall's return. With a longer loop, its phase
+ * would make up for every change of the delay.
+ */
+	ENTRY(window_sync)
+	movl	$window_spin, window_target
+window_spin:
+	jmp	*window_target
+	.globl	window_go
+window_go:
+	ret
+	END(window_sync)
+
+	.bss
+	.globl	window_target
+	.p2align 2
+window_target:
+	.space	4
+
 	.section .note.GNU-stack, "", @progbits
