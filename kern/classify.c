@@ -10,22 +10,32 @@
 #include "kern/x86.h"
 #include "lib/abi.h"
 
+/* Gives the guest the page that it touched, or ends it. */
 static void
-page_fault(struct trapframe *frame)
+resolve_page(struct vm *vm, gva_t address, const struct trapframe *frame)
 {
-	struct vm *vm = current;
-	gva_t address = read_cr2();
 	bool write = frame->error & PF_WRITE;
 	int error = address < GUEST_LIMIT ? backing_touch(vm, address, write) : -E_FAULT;
+	const char *what = address == frame->eip ? "jump to" : write ? "write of" : "read of";
 
 	if (error == -E_NOMEM)
 		vm_kill(vm, "out of memory: no frame for %08x at eip %08x", address, frame->eip);
 	else if (error < 0)
-		vm_kill(vm, "page fault: %s %08x at eip %08x",
-			address == frame->eip ? "jump to"
-			: write               ? "write of"
-					      : "read of",
-			address, frame->eip);
+		vm_kill(vm, "page fault: %s %08x at eip %08x", what, address, frame->eip);
+}
+
+static void
+page_fault(struct trapframe *frame)
+{
+	gva_t address = read_cr2();
+
+	/* The page is there, and it wasn't the guest that was refused: an emulated
+	 * processor reads the stack of a far return with the kernel's rights, which
+	 * SMAP forbids. No page helps. */
+	if ((frame->error & (PF_PRESENT | PF_USER)) == PF_PRESENT)
+		vm_kill(current, "excluded instruction: far return at eip %08x", frame->eip);
+	else
+		resolve_page(current, address, frame);
 }
 
 TRAP(TRAP_PF, page_fault);

@@ -14,6 +14,7 @@
 #define RING_SIZE 65536u /* a power of two */
 #define SLICE     256u   /* bytes that one slice of work sends */
 #define KERNEL_VM (~0u)
+#define INPUT_VM  (~1u) /* the prompt and what is typed */
 #define LINE_MAX  256
 
 COUNTER(console_lost);
@@ -70,6 +71,15 @@ take_line(u32 number)
 	if (writer != number && mid_line)
 		put('\n');
 	writer = number;
+}
+
+void
+console_input(const char *text)
+{
+	take_line(INPUT_VM);
+	for (; *text; text++)
+		put(*text);
+	work_add(&send_work);
 }
 
 void

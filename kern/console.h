@@ -13,6 +13,10 @@
  * the terminal. What finds no room in the ring is lost and counted. */
 void console_guest_write(u32 number, const char *text, u32 length);
 
+/* Prints the monitor's prompt, or the echo of what is typed: a writer of its own,
+ * so that others' lines don't run into it. */
+void console_input(const char *text);
+
 /* Sends everything that waits, however long it takes. Panic and boot use it. */
 void console_flush(void);
 

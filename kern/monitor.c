@@ -6,6 +6,7 @@
  */
 #include "kern/backtrace.h"
 #include "kern/boot.h"
+#include "kern/console.h"
 #include "kern/frame.h"
 #include "kern/kernel.h"
 #include "kern/monitor.h"
@@ -28,7 +29,7 @@ static u32 round_number;
 void
 monitor_prompt(void)
 {
-	kprintf("denali> ");
+	console_input("denali> ");
 }
 
 static void
@@ -57,17 +58,17 @@ static void
 edit_line(char c)
 {
 	if (c == '\r' || c == '\n') {
-		kprintf("\n");
+		console_input("\n");
 		line[line_length] = '\0';
 		start_command();
 	} else if (c == 0x7f || c == '\b') {
 		if (line_length > 0) {
 			line_length--;
-			kprintf("\b \b");
+			console_input("\b \b");
 		}
 	} else if (c >= ' ' && line_length < LINE_MAX - 1) {
 		line[line_length++] = c;
-		kprintf("%c", c);
+		console_input((const char[]){c, '\0'});
 	}
 }
 
