@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A guest can't turn the machine's interrupts off.
+ */
+#include "user/hostile/hostile.h"
+
+DIES("general protection", EXECUTE("cli"))

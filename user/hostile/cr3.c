@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A guest can't read where its page directory is.
+ */
+#include "user/hostile/hostile.h"
+
+DIES("general protection", EXECUTE("movl %%cr3, %%eax"))

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A guest can't halt the machine.
+ */
+#include "user/hostile/hostile.h"
+
+DIES("general protection", EXECUTE("hlt"))

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A guest can't read an I/O port.
+ */
+#include "user/hostile/hostile.h"
+
+DIES("general protection", EXECUTE("inb $0x60, %%al"))

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A guest can't load a descriptor table.
+ */
+#include "user/hostile/hostile.h"
+
+DIES("general protection", EXECUTE("lgdt 0x3000"))

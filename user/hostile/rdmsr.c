@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A guest can't read a model-specific register.
+ */
+#include "user/hostile/hostile.h"
+
+DIES("general protection", EXECUTE("movl $0x1b, %%ecx; rdmsr"))

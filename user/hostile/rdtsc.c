@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A guest can't read the time stamp counter: time is a register.
+ */
+#include "user/hostile/hostile.h"
+
+DIES("general protection", EXECUTE("rdtsc"))

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A guest can't load a segment of the kernel.
+ */
+#include "user/hostile/hostile.h"
+
+DIES("general protection", EXECUTE("movl $0x10, %%eax; movl %%eax, %%ds"))

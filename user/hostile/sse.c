@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * There is no SSE for guests: its state would leak.
+ */
+#include "user/hostile/hostile.h"
+
+DIES("invalid opcode", EXECUTE("xorps %%xmm0, %%xmm0"))
