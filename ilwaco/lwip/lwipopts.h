@@ -20,15 +20,14 @@
 #define LWIP_HOOK_FILENAME        "hooks.h"
 
 /* --- memory: the heap for everything; static pools would write every element -- */
-#define MEM_ALIGNMENT            4
-#define MEM_LIBC_MALLOC          1
-#define MEMP_MEM_MALLOC          1
-#define mem_clib_malloc          port_malloc /* ilwaco/lwip/memory.c: caps connections */
-#define MAX_CONNECTIONS          64          /* those in TIME_WAIT included */
-#define PBUF_POOL_SIZE           0           /* frames arrive in ilwaco/netif.c's buffers */
-#define LWIP_SUPPORT_CUSTOM_PBUF 1
-#define MEMP_NUM_NETCONN         MAX_CONNECTIONS /* sockets */
-#define MEMP_NUM_SYS_TIMEOUT     8
+#define MEM_ALIGNMENT        4
+#define MEM_LIBC_MALLOC      1
+#define MEMP_MEM_MALLOC      1
+#define mem_clib_malloc      port_malloc     /* ilwaco/lwip/memory.c: caps connections */
+#define MAX_CONNECTIONS      64              /* those in TIME_WAIT included */
+#define PBUF_POOL_SIZE       0               /* frames arrive in ilwaco/netif.c's buffers */
+#define MEMP_NUM_NETCONN     MAX_CONNECTIONS /* sockets */
+#define MEMP_NUM_SYS_TIMEOUT 8
 
 /* --- protocols ------------------------------------------------------------------- */
 #define LWIP_IPV4                     1
@@ -54,8 +53,8 @@
 /* --- TCP ------------------------------------------------------------------------- */
 #define TCP_MSS                   1460
 #define TCP_WND                   (4 * TCP_MSS)
-#define TCP_SND_BUF               (2 * TCP_MSS)
-#define TCP_SND_QUEUELEN          16
+#define TCP_SND_BUF               (4 * TCP_MSS)
+#define TCP_SND_QUEUELEN          32
 #define TCP_QUEUE_OOSEQ           0    /* as reassembly; the peer sends it again */
 #define TCP_MSL                   1000 /* ms; 2 * MSL in TIME_WAIT */
 #define TCP_OVERSIZE              128  /* not a whole MSS for every small write */
