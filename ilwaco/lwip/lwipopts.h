@@ -41,7 +41,8 @@
 #define LWIP_DNS                      0
 #define LWIP_IGMP                     0
 #define ARP_TABLE_SIZE                8
-#define ARP_QUEUEING                  0 /* the last packet waits for the answer, not all */
+#define ARP_QUEUEING                  1 /* packets wait for the answer: many at a cold start */
+#define ARP_QUEUE_LEN                 32
 #define ETHARP_TRUST_IP_MAC           0
 #define ETHARP_SUPPORT_STATIC_ENTRIES 0
 #define IP_REASSEMBLY                 0 /* holds memory for whoever sends half a packet */
