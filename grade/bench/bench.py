@@ -151,6 +151,9 @@ def table(bench: Bench) -> str:
         for i in left:
             cells[i] = line[i].ljust(widths[i])
         text += "  ".join(cells).rstrip() + "\n"
+    load, cpus = os.getloadavg()[0], os.cpu_count() or 1
+    if load > cpus:
+        text += f"load average {load:.1f} on {cpus} CPUs: other work disturbed these figures\n"
     for title, reasons in (("not measured", bench.skipped), ("failed", bench.failed)):
         text += "".join(f"{title}: {what}: {why}\n" for what, why in reasons.items())
     return text
