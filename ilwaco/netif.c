@@ -15,9 +15,10 @@
 #include "ilwaco/netif.h"
 #include "ilwaco/vinstr.h"
 
-#define RX_BATCH 8
-#define RX_SMALL 256 /* bytes */
-#define TX_BATCH 8
+#define RX_BATCH  8
+#define RX_SMALL  256 /* bytes */
+#define TX_BATCH  8
+#define TX_COPIES 4 /* of those, how many may be copies: they cost memory */
 
 static struct {
 	u8 first[FRAME_MAX];
@@ -26,7 +27,7 @@ static struct {
 
 static struct pbuf *tx_pbufs[TX_BATCH];         /* one reference each, in order */
 static struct packet_element tx_list[TX_BATCH]; /* the same frames */
-static u32 tx_count;
+static u32 tx_count, tx_copies;
 
 /* --- sending -------------------------------------------------------------------- */
 
@@ -42,16 +43,18 @@ port_output(struct netif *netif, struct pbuf *p)
 	(void)netif;
 	if (p->tot_len > FRAME_MAX)
 		return ERR_BUF;
-	if (tx_count == TX_BATCH)
+	if (tx_count == TX_BATCH || tx_copies == TX_COPIES)
 		port_flush();
 	if (tx_count == TX_BATCH)
 		return ERR_MEM;
-	if (p->next)
+	if (p->next) {
 		p = pbuf_clone(PBUF_RAW, PBUF_RAM, p); /* a frame is sent from one place */
-	else
+		if (!p)
+			return ERR_MEM;
+		tx_copies++;
+	} else {
 		pbuf_ref(p);
-	if (!p)
-		return ERR_MEM;
+	}
 	if (is_arp_request(p->payload))
 		timers_watch_arp();
 	tx_list[tx_count] = (struct packet_element){(gva_t)p->payload, p->len};
@@ -66,6 +69,8 @@ tx_drop(u32 count)
 	for (u32 i = 0; i < count; i++)
 		pbuf_free(tx_pbufs[i]);
 	tx_count -= count;
+	if (tx_count == 0)
+		tx_copies = 0;
 	memmove(tx_pbufs, tx_pbufs + count, tx_count * sizeof tx_pbufs[0]);
 	memmove(tx_list, tx_list + count, tx_count * sizeof tx_list[0]);
 }

@@ -18,8 +18,8 @@ int timewait_make_way(const struct pbuf *p);
 #ifdef BUILDING_HTTPD /* only lwIP's httpd.c sees this part */
 #include "user/web/gate.h"
 
-/* Its data are always made for one request, and freed before they are sent. */
-#define HTTP_IS_DATA_VOLATILE(hs) TCP_WRITE_FLAG_COPY
+/* What was made for one request is freed before it is sent; the rest is constant. */
+#define HTTP_IS_DATA_VOLATILE(hs) ((hs)->handle->pextension ? TCP_WRITE_FLAG_COPY : 0)
 #endif
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The web server's files: lwIP's "file system" interface (lwip/apps/fs.h) over
- * what user/web/pack.py compiled in. Opening a file writes the whole response,
- * header and body, for the request at hand; closing frees it.
+ * what user/web/pack.py compiled in. A file without values is sent from where it
+ * stands; one with values is written anew for each request. The header always is.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,48 +70,69 @@ write_body(const struct web_file *file, char *to)
 	return (u32)(at - to);
 }
 
-static u32
-write_header(const struct web_file *file, u32 body, char *to)
+/* The header of the response to web_request, from malloc; NULL: no memory. */
+static char *
+make_header(const struct web_file *file, u32 body)
 {
-	return (u32)snprintf(to, HEADER_MAX,
-			     "HTTP/1.1 %u %s\r\n"
-			     "Server: Denali\r\n"
-			     "Content-Type: %s\r\n"
-			     "Content-Length: %u\r\n"
-			     "Cache-Control: no-cache\r\n"
-			     "Connection: %s\r\n\r\n",
-			     file->status, reason(file->status), file->type, body,
-			     web_request.persistent ? "keep-alive" : "close");
+	char text[HEADER_MAX], *header;
+	int length = snprintf(text, sizeof text,
+			      "HTTP/1.1 %u %s\r\n"
+			      "Server: Denali\r\n"
+			      "Content-Type: %s\r\n"
+			      "Content-Length: %u\r\n"
+			      "Connection: %s\r\n\r\n",
+			      file->status, reason(file->status), file->type, body,
+			      web_request.persistent ? "keep-alive" : "close");
+
+	header = malloc((size_t)length + 1);
+	if (header)
+		memcpy(header, text, (size_t)length + 1);
+	return header;
 }
 
-/*
- * The body goes where the longest header would end; the header then moves up to
- * it, so that both are one piece.
- */
+/* The body of `file` into *handle; what has to be freed is its pextension. */
+static bool
+open_body(struct fs_file *handle, const struct web_file *file)
+{
+	*handle = (struct fs_file){.flags = FS_FILE_FLAGS_HEADER_INCLUDED |
+					    FS_FILE_FLAGS_HEADER_PERSISTENT};
+	if (file->count == 1) {
+		handle->data = file->pieces[0].text;
+		handle->len = (int)file->pieces[0].length;
+		return true;
+	}
+	handle->pextension = malloc(body_room(file));
+	if (!handle->pextension)
+		return false;
+	handle->data = handle->pextension;
+	handle->len = (int)write_body(file, handle->pextension);
+	return true;
+}
+
 err_t
 fs_open(struct fs_file *handle, const char *path)
 {
 	const struct web_file *file = find(path);
-	char header[HEADER_MAX], *buffer;
-	u32 header_length, body_length;
+	char *header;
 
 	if (!file)
 		return ERR_VAL;
-	buffer = malloc(HEADER_MAX + body_room(file));
-	if (!buffer)
+	if (!open_body(handle, file))
 		return ERR_MEM;
-	body_length = write_body(file, buffer + HEADER_MAX);
-	header_length = write_header(file, body_length, header);
-	memcpy(buffer + HEADER_MAX - header_length, header, header_length);
-	if (web_request.head)
-		body_length = 0;
-	*handle = (struct fs_file){
-		.data = buffer + HEADER_MAX - header_length,
-		.len = (int)(header_length + body_length),
-		.index = (int)(header_length + body_length),
-		.pextension = buffer,
-		.flags = FS_FILE_FLAGS_HEADER_INCLUDED | FS_FILE_FLAGS_HEADER_PERSISTENT,
-	};
+	header = make_header(file, (u32)handle->len);
+	if (!header) {
+		free(handle->pextension);
+		return ERR_MEM;
+	}
+	if (web_request.head || handle->len == 0) { /* the header is all there is to send */
+		free(handle->pextension);
+		handle->pextension = header;
+		handle->data = header;
+		handle->len = (int)strlen(header);
+	} else {
+		web_set_header(header);
+	}
+	handle->index = handle->len; /* all of it is in memory */
 	return ERR_OK;
 }
 
@@ -121,7 +142,6 @@ fs_close(struct fs_file *handle)
 	free(handle->pextension);
 }
 
-/* All of a file is in memory from the start. */
 int
 fs_bytes_left(struct fs_file *handle)
 {

@@ -6,6 +6,9 @@
  * one request at a time, rewritten in the few words that httpd looks for, and
  * reports the end of input only when everything before it is answered.
  *
+ * Headers are the gate's too: httpd sends bodies, which may then stand in
+ * read-only memory and be sent from there.
+ *
  * What is kept counts against the connection's receive window: a client that
  * sends faster than it is answered has to wait.
  */
@@ -23,6 +26,7 @@
 /* One connection. Lives in the first extra argument of its pcb. */
 struct gate {
 	struct pbuf *kept; /* input not yet handed on */
+	char *header;      /* of the response under way, until it is queued; from malloc */
 	bool busy;         /* httpd is answering */
 	bool ended;        /* the client won't send more */
 };
@@ -34,6 +38,7 @@ static tcp_recv_fn httpd_recv;
 static tcp_sent_fn httpd_sent;
 static tcp_poll_fn httpd_poll;
 static u8_t gate_id;
+static struct gate *pumped; /* whose request httpd is looking at */
 
 static struct gate *
 gate_of(struct tcp_pcb *pcb)
@@ -53,6 +58,7 @@ gate_free(u8_t id, void *data)
 		return;
 	if (gate->kept)
 		pbuf_free(gate->kept);
+	free(gate->header);
 	free(gate);
 }
 
@@ -138,6 +144,7 @@ gate_pump(void *arg, struct tcp_pcb *pcb)
 		}
 		gate->busy = true;
 		web_requests++;
+		pumped = gate;
 		result = httpd_recv(arg, pcb, p, ERR_OK);
 		if (result == ERR_ABRT)
 			return result;
@@ -221,6 +228,30 @@ gate_poll(struct tcp_pcb *pcb, tcp_poll_fn poll, u8_t interval)
 	if (poll)
 		httpd_poll = poll;
 	tcp_poll(pcb, poll ? on_poll : NULL, interval);
+}
+
+void
+web_set_header(char *header)
+{
+	free(pumped->header);
+	pumped->header = header;
+}
+
+err_t
+gate_write(struct tcp_pcb *pcb, const void *data, u16_t length, u8_t flags)
+{
+	struct gate *gate = gate_of(pcb);
+
+	if (gate && gate->header) {
+		err_t result = tcp_write(pcb, gate->header, (u16_t)strlen(gate->header),
+					 TCP_WRITE_FLAG_COPY | TCP_WRITE_FLAG_MORE);
+
+		if (result != ERR_OK)
+			return result;
+		free(gate->header);
+		gate->header = NULL;
+	}
+	return tcp_write(pcb, data, length, flags);
 }
 
 void

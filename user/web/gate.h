@@ -13,12 +13,14 @@
 #undef altcp_poll
 #undef altcp_recved
 #undef altcp_nagle_disable
+#undef altcp_write
 
-#define altcp_recv(pcb, fn)           gate_recv(pcb, fn)
-#define altcp_sent(pcb, fn)           gate_sent(pcb, fn)
-#define altcp_poll(pcb, fn, interval) gate_poll(pcb, fn, interval)
-#define altcp_recved(pcb, length)     /* the gate opens the window */
-#define altcp_nagle_disable(pcb)      gate_response_done(pcb)
+#define altcp_recv(pcb, fn)                   gate_recv(pcb, fn)
+#define altcp_sent(pcb, fn)                   gate_sent(pcb, fn)
+#define altcp_poll(pcb, fn, interval)         gate_poll(pcb, fn, interval)
+#define altcp_recved(pcb, length)             /* the gate opens the window */
+#define altcp_write(pcb, data, length, flags) gate_write(pcb, data, length, flags)
+#define altcp_nagle_disable(pcb)              gate_response_done(pcb)
 
 void gate_recv(struct tcp_pcb *pcb, tcp_recv_fn recv);
 void gate_sent(struct tcp_pcb *pcb, tcp_sent_fn sent);
@@ -26,6 +28,9 @@ void gate_poll(struct tcp_pcb *pcb, tcp_poll_fn poll, u8_t interval);
 
 /* Once, before httpd starts. Core locked. */
 void gate_start(void);
+
+/* Queues part of a body, and before the first the header. */
+err_t gate_write(struct tcp_pcb *pcb, const void *data, u16_t length, u8_t flags);
 
 /* httpd has queued all of a response and waits for the next request; the one
  * place where it turns Nagle's algorithm off. */

@@ -56,6 +56,10 @@ int web_value_requests(char *to, size_t size);
  */
 u32 web_parse(const char *text, u32 length, struct web_request *request);
 
+/* Sends `header` (from malloc, which takes it over) before the body of the
+ * response to the request at hand. */
+void web_set_header(char *header);
+
 /* Starts the server on port 80. Core locked. */
 void web_start(void);
 
