@@ -60,17 +60,20 @@ class Lab:
         wire: Wire | None = None,
         tap: Tap | None = None,
         port: int | None = None,
+        disk: str | None = None,
         icount: bool = False,
         extra: tuple[str, ...] = (),
     ) -> Machine:
         """Start a machine. A module may be given by its guest program's name. `options` are the
-        kernel's; the network is a wire, a tap or a user-mode network with `port` forwarded."""
+        kernel's; the network is a wire, a tap or a user-mode network with `port` forwarded; `disk`
+        is a -drive value."""
         run = Run(
             kernel=self.kernel,
             memory=memory,
             append=tuple(options.split()),
             modules=tuple(self.guest(m) if isinstance(m, str) else m for m in modules),
             netdev=_netdev(wire, tap, port),
+            disk=disk,
             extra=(*(ICOUNT if icount else ()), *extra),
         )
         log = self._logs / f"console{next(self._numbers)}.log"
