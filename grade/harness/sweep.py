@@ -77,7 +77,8 @@ def sweep(lab: Lab, mode: str, iterations: int, quantum: int, options: str = "")
     words = _space(machine).read(race.address("race_result"), 4 * len(_FIELDS))
     gdb.detach()
     machine.close()  # with nothing to do, a machine under -icount would spin on the host
-    return Swept(*struct.unpack(f"<{len(_FIELDS)}I", words), _landed(trace))
+    found = dict(zip(_FIELDS, struct.unpack(f"<{len(_FIELDS)}I", words)))
+    return Swept(**found, landed=_landed(trace))
 
 
 def _landed(trace: Path) -> frozenset[int]:
