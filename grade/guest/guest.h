@@ -71,12 +71,12 @@ finish(u32 status)
 	__builtin_unreachable();
 }
 
-#define CHECK(condition)                                      \
-	do {                                                  \
-		if (!(condition)) {                           \
-			say("failed: " #condition "\n");      \
-			finish(__LINE__);                     \
-		}                                             \
+#define CHECK(condition)                                 \
+	do {                                             \
+		if (!(condition)) {                      \
+			say("failed: " #condition "\n"); \
+			finish(__LINE__);                \
+		}                                        \
 	} while (0)
 
 /* Time in ns, by the rule for 64-bit registers. */
