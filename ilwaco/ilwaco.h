@@ -13,8 +13,8 @@
  * Runs `function` before main. Order: by `level`, one digit; within one level,
  * undefined. An object file's entry runs only in programs that link the object.
  */
-#define ILWACO_INIT(level, function)                                                               \
-	static void (*const function##_entry)(void)                                                \
+#define ILWACO_INIT(level, function)                \
+	static void (*const function##_entry)(void) \
 		__attribute__((used, section(".init_table." #level))) = (function)
 
 /* The first address behind the image, where the heap starts. */

@@ -27,8 +27,8 @@ mutex_unlock(struct mutex *mutex)
 
 	if (mutex->owner != thread_self())
 		die("thread %s: unlocks a mutex of another", thread_self()->name);
-	/* Handing over beats freeing: threads don't preempt each other, so one that
-	 * locks again right away would keep the others out for ever. */
+	/* Handing over beats freeing: a thread that locks again right away, in the
+	 * same turn, would keep the others out for ever. */
 	mutex->owner = thread_wake_first(&mutex->waiters);
 	virq_restore(on);
 }

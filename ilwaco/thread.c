@@ -10,6 +10,7 @@
 #include "ilwaco/virq.h"
 
 #define GUARD_WORDS 4
+#define TURN        10000000u /* ns */
 #define GUARD_VALUE 0x0f5ac4edu
 
 void thread_switch(u32 *save_esp, u32 load_esp);
@@ -17,10 +18,11 @@ int *errno_location(void);
 
 static struct thread main_thread = {.name = "main", .deadline = FOREVER};
 static struct thread *current = &main_thread;
-static struct waitq ready;
+static struct waitq ready[2];   /* by urgency */
 static struct thread *sleepers; /* earliest first */
+static bool woken;              /* a handler woke the first that is ready */
+static u64 turn_start;          /* since when `current` runs */
 static struct thread *ended;    /* detached, its memory still to be freed */
-static bool preempt;            /* a handler woke somebody */
 
 /* --- queues --------------------------------------------------------------- */
 
@@ -94,10 +96,10 @@ wake(struct thread *thread, bool timed_out)
 	thread->queue = NULL;
 	thread->timed_out = timed_out;
 	if (virq_dispatching) {
-		queue_prepend(&ready, thread);
-		preempt = true;
+		queue_prepend(&ready[thread->urgent], thread);
+		woken = true;
 	} else {
-		queue_append(&ready, thread);
+		queue_append(&ready[thread->urgent], thread);
 	}
 }
 
@@ -133,6 +135,40 @@ free_ended(void)
 	free(thread);
 }
 
+/* Takes the first of a queue; NULL: it's empty. */
+static struct thread *
+take_first(struct waitq *queue)
+{
+	struct thread *thread = queue->first;
+
+	if (thread)
+		queue_remove(queue, thread);
+	return thread;
+}
+
+/* Takes the thread that is to run next; NULL: nobody can. */
+static struct thread *
+take_ready(void)
+{
+	return take_first(ready[1].first ? &ready[1] : &ready[0]);
+}
+
+/* Makes `to` the thread that runs. Returns when the caller's turn comes again. */
+static void
+switch_to(struct thread *to)
+{
+	struct thread *from = current;
+
+	woken = false;
+	turn_start = clock_now();
+	if (to == from)
+		return;
+	check_guard(from);
+	current = to;
+	thread_switch(&from->esp, to->esp);
+	free_ended();
+}
+
 /*
  * Runs the next thread that can run. The caller is in some queue, or among the
  * sleepers, or has ended. Returns when its turn comes again. Upcalls are off.
@@ -140,30 +176,32 @@ free_ended(void)
 static void
 schedule(void)
 {
-	struct thread *from = current, *to;
+	struct thread *to;
 
-	check_guard(from);
 	thread_wake_sleepers();
-	while (!ready.first)
+	while (!(to = take_ready()))
 		ilwaco_wait();
-	preempt = false;
-	to = ready.first;
-	queue_remove(&ready, to);
-	if (to == from)
-		return;
-	current = to;
-	thread_switch(&from->esp, to->esp);
-	free_ended();
+	switch_to(to);
 }
 
-/* After an upcall's handlers: lets those run whom they woke. */
+/* Whether an event ends the turn of `current`: somebody is more urgent; or a
+ * handler woke somebody as urgent; or such a one waits and 10 ms are over. */
+static bool
+turn_is_over(void)
+{
+	if (ready[1].first && !current->urgent)
+		return true;
+	return ready[current->urgent].first && (woken || clock_now() - turn_start >= TURN);
+}
+
+/* After an upcall's handlers. */
 static void
-preempt_if_woken(void)
+end_turn(void)
 {
 	thread_wake_sleepers();
-	if (!preempt)
+	if (!turn_is_over())
 		return;
-	queue_append(&ready, current);
+	queue_append(&ready[current->urgent], current);
 	schedule();
 }
 
@@ -195,8 +233,21 @@ thread_yield(void)
 {
 	bool on = virq_disable();
 
-	queue_append(&ready, current);
+	queue_append(&ready[current->urgent], current);
 	schedule();
+	virq_restore(on);
+}
+
+void
+thread_give_way(void)
+{
+	bool on = virq_disable();
+	struct thread *to = take_first(&ready[0]);
+
+	if (to) {
+		queue_append(&ready[current->urgent], current);
+		switch_to(to);
+	}
 	virq_restore(on);
 }
 
@@ -232,12 +283,12 @@ thread_begin(void)
 	thread_exit(current->function(current->arg));
 }
 
-struct thread *
-thread_create(const char *name, int (*function)(void *), void *arg, u32 stack)
+/* A thread that isn't in any queue yet. */
+static struct thread *
+make(const char *name, int (*function)(void *), void *arg, u32 stack)
 {
 	struct thread *thread;
 	u32 *top;
-	bool on;
 
 	stack = ALIGN_UP(stack, 16u);
 	thread = calloc(1, sizeof *thread + GUARD_WORDS * sizeof(u32) + stack);
@@ -254,10 +305,34 @@ thread_create(const char *name, int (*function)(void *), void *arg, u32 stack)
 	*--top = 0; /* thread_begin's own return address: it never returns */
 	*--top = (u32)thread_begin;
 	thread->esp = (u32)(top - 4); /* ebp, ebx, esi, edi: zero */
+	return thread;
+}
+
+static struct thread *
+create(const char *name, int (*function)(void *), void *arg, u32 stack, bool urgent)
+{
+	struct thread *thread = make(name, function, arg, stack);
+	bool on;
+
+	if (!thread)
+		return NULL;
+	thread->urgent = urgent;
 	on = virq_disable();
-	queue_append(&ready, thread);
+	queue_append(&ready[urgent], thread);
 	virq_restore(on);
 	return thread;
+}
+
+struct thread *
+thread_create(const char *name, int (*function)(void *), void *arg, u32 stack)
+{
+	return create(name, function, arg, stack, false);
+}
+
+struct thread *
+thread_create_urgent(const char *name, int (*function)(void *), void *arg, u32 stack)
+{
+	return create(name, function, arg, stack, true);
 }
 
 void
@@ -304,7 +379,7 @@ thread_detach(struct thread *thread)
 static void
 thread_init(void)
 {
-	virq_after = preempt_if_woken;
+	virq_after = end_turn;
 	virq_start();
 }
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Threads. They run in turn, switch when one blocks or yields, and at an upcall
- * when its handlers woke somebody: a thread that spins can't keep out one that
- * waits for an interrupt. When nobody can run, the VM idles.
+ * Threads. They run in turn, the urgent ones first. A turn ends when the thread
+ * blocks or yields, and at an upcall if somebody more urgent is ready, if its
+ * handlers woke somebody, or if others wait and it is older than 10 ms: a thread
+ * that spins can't keep out one that waits for an interrupt. (Nothing but an event
+ * interrupts a VM: while somebody spins and nothing happens, sleepers and those
+ * that are ready wait.) When nobody can run, the VM idles.
  *
  *   a thread's block of memory
  *
@@ -30,7 +33,7 @@ struct thread {
 	struct thread *next_sleeper; /* in order of deadlines */
 	u64 deadline;                /* ns; FOREVER: not among the sleepers */
 	bool timed_out;              /* what ended its last wait */
-	bool done, detached;
+	bool urgent, done, detached;
 	int status; /* what its function returned */
 	int error;  /* its errno */
 	u32 *guard; /* GUARD_WORDS below its stack; NULL: the image guards it (main) */
@@ -48,6 +51,10 @@ struct thread {
  */
 struct thread *thread_create(const char *name, int (*function)(void *), void *arg, u32 stack);
 
+/* The same for a thread that runs before all that aren't urgent. */
+struct thread *thread_create_urgent(const char *name, int (*function)(void *), void *arg,
+				    u32 stack);
+
 /* Waits until `thread` has ended, frees it, returns its status. Once per thread. */
 int thread_join(struct thread *thread);
 
@@ -59,6 +66,9 @@ void thread_exit(int status) NORETURN;
 
 /* Lets the others run. */
 void thread_yield(void);
+
+/* Lets somebody run who isn't urgent, until the next event. */
+void thread_give_way(void);
 
 /* Sleeps for `ns` nanoseconds at least. */
 void thread_sleep(u64 ns);

@@ -1,24 +1,32 @@
 /* SPDX-License-Identifier: MIT
  *
  * A web server whose pages show the VM that serves them.
+ *
+ *   httpd         serves
+ *   httpd spin    serves while its main thread never rests
  */
 #include <stdio.h>
+#include <string.h>
 
-#include "ilwaco/network.h"
 #include "ilwaco/ilwaco.h"
+#include "ilwaco/network.h"
 #include "ilwaco/thread.h"
 #include "user/web/web.h"
 
 #include "lwip/tcpip.h"
 
+static volatile u32 spin_count;
+
 int
-main(void)
+main(int argc, char **argv)
 {
 	network_start();
 	LOCK_TCPIP_CORE();
 	web_start();
 	UNLOCK_TCPIP_CORE();
 	printf("httpd: serving\n");
-	thread_sleep(FOREVER - clock_now());
-	return 0;
+	while (argc > 1 && strcmp(argv[1], "spin") == 0)
+		spin_count++;
+	for (;;)
+		thread_sleep(FOREVER - clock_now());
 }

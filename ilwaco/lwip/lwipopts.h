@@ -12,6 +12,7 @@
 #define LWIP_TIMERS_CUSTOM        1 /* ilwaco/lwip/timers.c: none runs without need */
 #define TCPIP_THREAD_NAME         "tcpip"
 #define TCPIP_THREAD_STACKSIZE    2048
+#define TCPIP_THREAD_PRIO         1 /* urgent */
 #define TCPIP_MBOX_SIZE           8
 #define DEFAULT_TCP_RECVMBOX_SIZE 16
 #define DEFAULT_UDP_RECVMBOX_SIZE 32

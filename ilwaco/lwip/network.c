@@ -13,7 +13,8 @@
 #include "lwip/tcpip.h"
 #include "netif/ethernet.h"
 
-#define BATCHES 4 /* of frames, until other threads get a turn */
+#define BATCHES  4  /* of frames, until lwIP looks at its timers */
+#define OVERLOAD 16 /* frames still waiting then: others need the CPU to make them fewer */
 
 static struct netif interface;
 static struct tcpip_callback_msg *poll_message; /* NULL: not started */
@@ -52,7 +53,8 @@ network_poll(void *arg)
 			return;
 	}
 	network_kick();
-	thread_yield();
+	if (VREGS->packets_waiting >= OVERLOAD)
+		thread_give_way();
 }
 
 /* An IP packet wants to leave: the table that knows where to must be of age. */

@@ -229,17 +229,17 @@ run(void *arg)
 	return 0;
 }
 
-/* `priority` is ignored: threads take turns. */
+/* `priority` above 0, which lwIP's own thread has: urgent. */
 sys_thread_t
 sys_thread_new(const char *name, lwip_thread_fn function, void *arg, int stack, int priority)
 {
 	struct start *start = malloc(sizeof *start);
 	struct thread *thread = NULL;
 
-	(void)priority;
 	if (start) {
 		*start = (struct start){function, arg};
-		thread = thread_create(name, run, start, (u32)stack);
+		thread = priority > 0 ? thread_create_urgent(name, run, start, (u32)stack)
+				      : thread_create(name, run, start, (u32)stack);
 	}
 	if (!thread)
 		die("no memory for thread %s", name);
