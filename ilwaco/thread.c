@@ -95,6 +95,7 @@ wake(struct thread *thread, bool timed_out)
 		sleepers_remove(thread);
 	thread->queue = NULL;
 	thread->timed_out = timed_out;
+	thread->fresh = true;
 	if (virq_dispatching) {
 		queue_prepend(&ready[thread->urgent], thread);
 		woken = true;
@@ -159,6 +160,7 @@ switch_to(struct thread *to)
 {
 	struct thread *from = current;
 
+	to->fresh = false;
 	woken = false;
 	turn_start = clock_now();
 	if (to == from)
@@ -242,9 +244,12 @@ void
 thread_give_way(void)
 {
 	bool on = virq_disable();
-	struct thread *to = take_first(&ready[0]);
+	struct thread *to = ready[0].first;
 
+	while (to && !to->fresh)
+		to = to->next;
 	if (to) {
+		queue_remove(&ready[0], to);
 		queue_append(&ready[current->urgent], current);
 		switch_to(to);
 	}
@@ -255,8 +260,9 @@ void
 thread_sleep(u64 ns)
 {
 	bool on = virq_disable();
+	u64 now = clock_now();
 
-	thread_block(NULL, clock_now() + ns);
+	thread_block(NULL, ns < FOREVER - now ? now + ns : FOREVER);
 	virq_restore(on);
 }
 

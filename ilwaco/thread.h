@@ -34,6 +34,7 @@ struct thread {
 	u64 deadline;                /* ns; FOREVER: not among the sleepers */
 	bool timed_out;              /* what ended its last wait */
 	bool urgent, done, detached;
+	bool fresh; /* woken, and didn't run since */
 	int status; /* what its function returned */
 	int error;  /* its errno */
 	u32 *guard; /* GUARD_WORDS below its stack; NULL: the image guards it (main) */
@@ -67,10 +68,11 @@ void thread_exit(int status) NORETURN;
 /* Lets the others run. */
 void thread_yield(void);
 
-/* Lets somebody run who isn't urgent, until the next event. */
+/* Lets somebody run who isn't urgent and has just been woken: one who will wait
+ * again soon, rather than one who spins until the next event. */
 void thread_give_way(void);
 
-/* Sleeps for `ns` nanoseconds at least. */
+/* Sleeps for `ns` nanoseconds at least, or FOREVER. */
 void thread_sleep(u64 ns);
 
 /* The calling thread. */

@@ -27,6 +27,6 @@ main(int argc, char **argv)
 	printf("httpd: serving\n");
 	while (argc > 1 && strcmp(argv[1], "spin") == 0)
 		spin_count++;
-	for (;;)
-		thread_sleep(FOREVER - clock_now());
+	thread_sleep(FOREVER);
+	return 0;
 }
