@@ -70,9 +70,8 @@ def load(root: Path = ROOT) -> Files:
     for name, entry in data.get("user_folder", {}).items():
         for path in sorted((root / entry["folder"]).glob("*.c")):
             source = str(path.relative_to(root))
-            program = Program(
-                f"{name}-{path.stem}", int(entry["lab"]), str(entry["what"]), (source,), False
-            )
+            lab = int(entry.get("later", {}).get(path.stem, entry["lab"]))
+            program = Program(f"{name}-{path.stem}", lab, str(entry["what"]), (source,), False)
             programs.append(program)
     return Files(groups, tuple(programs))
 
