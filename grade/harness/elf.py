@@ -133,8 +133,9 @@ class Image:
                     segment.filesz, segment.memsz, segment.flags, 4096,
                 )
             )  # fmt: skip
-            body.extend(bytes(max(0, offset + len(segment.data) - len(body))))
-            body[offset : offset + len(segment.data)] = segment.data
+            if segment.data:  # an offset without data may be anything, also 4 GB
+                body.extend(bytes(max(0, offset + len(segment.data) - len(body))))
+                body[offset : offset + len(segment.data)] = segment.data
         joined = b"".join(programs)
         body[_HEADER.size : _HEADER.size + len(joined)] = joined
         return bytes(body if self.cut is None else body[: self.cut])

@@ -75,10 +75,11 @@ def sweep(lab: Lab, mode: str, iterations: int, quantum: int, options: str = "")
     _space(machine).write(race.address("race_result"), secret)
     _run_to(machine, gdb, race.address("printf"))
     words = _space(machine).read(race.address("race_result"), 4 * len(_FIELDS))
+    landed = _landed(trace)
     gdb.detach()
     machine.close()  # with nothing to do, a machine under -icount would spin on the host
     found = dict(zip(_FIELDS, struct.unpack(f"<{len(_FIELDS)}I", words)))
-    return Swept(**found, landed=_landed(trace))
+    return Swept(**found, landed=landed)
 
 
 def _landed(trace: Path) -> frozenset[int]:
