@@ -11,12 +11,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import gdb
+import gdb  # type: ignore[import]
 
 USER = Path(os.environ["DENALI_USER"])
 
 
-class Guest(gdb.Command):
+class Guest(gdb.Command):  # type: ignore[misc]
     """guest [NAME]: load the symbols of the guest program build/user/NAME.elf, or list them."""
 
     def __init__(self) -> None:
