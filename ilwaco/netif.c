@@ -106,7 +106,8 @@ u32
 port_input(struct netif *netif)
 {
 	struct packet_element list[RX_BATCH];
-	u32 count = MIN(MAX(VREGS->packets_waiting, 1u), (u32)RX_BATCH);
+	u32 waiting = VREGS->packets_waiting; /* once: it grows between two looks */
+	u32 count = MIN(MAX(waiting, 1u), (u32)RX_BATCH);
 	i32 got;
 
 	list[0] = (struct packet_element){(gva_t)rx_room.first, FRAME_MAX};
