@@ -31,11 +31,8 @@
 int *errno_location(void);
 #define errno (*errno_location())
 
-#define LWIP_RAND() random32()
-#define LWIP_PLATFORM_DIAG(x)                                                                      \
-	do {                                                                                       \
-		printf x;                                                                          \
-	} while (0)
+#define LWIP_RAND()                random32()
+#define LWIP_PLATFORM_DIAG(x)      ((void)printf x)
 #define LWIP_PLATFORM_ASSERT(text) die("lwip: %s (%s:%d)", (text), __FILE__, __LINE__)
 
 /* The i386 swaps bytes in one instruction. */
