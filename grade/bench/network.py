@@ -86,7 +86,7 @@ def first_page(machine: Machine, number: int) -> None:
                 if _whole_page(key.data):
                     return
                 key.data.close()
-    raise Failure(machine.serial.report(f"no page from {where[0]} in {PAGE_LIMIT:.0f} s"))
+    raise Failure(f"no page from {where[0]} in {PAGE_LIMIT:.0f} s")
 
 
 def _whole_page(client: socket.socket) -> bool:
@@ -128,7 +128,7 @@ def wait_echo(machine: Machine, number: int) -> None:
                 return
             except OSError:
                 time.sleep(ATTEMPT)  # not there yet, in one of several ways
-    raise Failure(machine.serial.report(f"no echo from {where[0]} in {PAGE_LIMIT:.0f} s"))
+    raise Failure(f"no echo from {where[0]} in {PAGE_LIMIT:.0f} s")
 
 
 def load(tool: Path, number: int, window: int, seconds: int, *more: str) -> float:

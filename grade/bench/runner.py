@@ -25,11 +25,15 @@ FAILURES = (Failure, TimedOut, Crashed, Infrastructure)
 
 @contextmanager
 def boot(run: Run) -> Iterator[Machine]:
-    """A machine that runs inside the `with`; its log is removed with it."""
+    """A machine that runs inside the `with`; its log is removed with it. A Failure inside gets what
+    the machine has printed: a VM that has died is the first thing to look for."""
     folder = make_folder()
     try:
         with Machine(run, folder / "console") as machine:
-            yield machine
+            try:
+                yield machine
+            except Failure as failure:
+                raise Failure(machine.serial.report(str(failure))) from None
     finally:
         remove_folder(folder)
 
@@ -39,5 +43,5 @@ def results(machine: Machine) -> list[dict[str, Any]]:
     machine.wait()
     found = re.findall(r"(\{\".*\})\s*$", machine.serial.text(), re.MULTILINE)
     if not found:
-        raise Failure(machine.serial.report("no result on the console"))
+        raise Failure("no result on the console")
     return [dict(json.loads(line)) for line in found]
