@@ -48,6 +48,7 @@ def test_two_hundred_answer_and_half_of_them_die(lab: Lab) -> None:
     assert _pages(tap, 2, 2) == _expected(2, 2)
     left = frames(machine)
     assert left["page directories"] == left["virtual registers"] == VMS // 2
+    assert left["page tables"] == full["page tables"] // 2
     assert left["guest pages"] <= 0.6 * full["guest pages"]
     dead = tap.command("ping", "-c", "1", "-W", "1", vm_address(1), check=False)
     assert dead.returncode == 1

@@ -15,7 +15,7 @@
 #include "kern/virq.h"
 
 #define VMS        200
-#define EXPIRE_MAX 64
+#define EXPIRE_MAX 32
 
 struct vm *vm_table;
 u32 vm_count = VMS;
