@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 from grade.harness.lab import Lab
 from grade.harness.verdict import Verdict, classify
@@ -48,6 +49,24 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Results(config), "denali-results")
 
 
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+    """Run a test; once more if the harness could not judge, which says nothing about the code."""
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    reports = runtestprotocol(item, log=False, nextitem=nextitem)
+    if any(_verdict(report) == Verdict.INFRASTRUCTURE.value for report in reports):
+        item._initrequest()  # type: ignore[attr-defined]  # new fixtures, as pytest itself does it
+        item.stash[_FAILED] = False
+        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+def _verdict(report: pytest.TestReport) -> str:
+    return str(dict(report.user_properties).get("verdict", "fail"))
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -60,10 +79,11 @@ def pytest_runtest_makereport(
         verdict = classify(call.excinfo.value)
         if verdict is not Verdict.FAIL:  # the message says all; a traceback would bury it
             report.longrepr = f"{verdict.value}: {call.excinfo.value}"
-    report.user_properties.append(("verdict", verdict.value))
+    notes: dict[str, object] = {"verdict": verdict.value}
     for name in ("points", "number", "visibility"):
         if mark := item.get_closest_marker(name):
-            report.user_properties.append((name, mark.args[0]))
+            notes[name] = mark.args[0]
+    report.user_properties = [*report.user_properties, *notes.items()]  # its own list, not the test's
     item.stash.setdefault(_FAILED, False)
     item.stash[_FAILED] |= bool(report.failed)
 
@@ -72,7 +92,7 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
     """Show timeout, crash and infrastructure as what they are, not as failures."""
     if not isinstance(report, pytest.TestReport) or not report.failed:
         return None
-    verdict = str(dict(report.user_properties).get("verdict", "fail"))
+    verdict = _verdict(report)
     letter = {"fail": "F", "timeout": "T", "crash": "C", "infrastructure": "I"}[verdict]
     return "failed", letter, verdict.upper()
 
@@ -91,6 +111,8 @@ class Results:
         notes = dict(report.user_properties)
         if report.skipped:
             notes["verdict"] = "skip"
+        elif report.failed:
+            notes.setdefault("verdict", "crash")  # it took its worker down
         if entry["verdict"] == "pass":
             entry.update(notes)
 

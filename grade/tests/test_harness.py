@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -63,6 +64,41 @@ def test_nothing_outlives_a_run_that_is_killed(
 
 def _with_root() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(Path.cwd())}
+
+
+_VERDICTS = """
+import os, pathlib, pytest
+from grade.harness.verdict import Crashed, Infrastructure, TimedOut
+def test_pass(): pass
+def test_fail(): assert 1 == 2
+def test_timeout(): raise TimedOut("slept for ever")
+@pytest.mark.points(5)
+def test_crash(): raise Crashed("panic: no")
+def test_infrastructure(): raise Infrastructure("no tap")
+def test_second_try(tmp_path_factory):
+    mark = pathlib.Path(__file__).with_name("tried")
+    if not mark.exists():
+        mark.touch()
+        raise Infrastructure("a busy host")
+def test_worker(): os.kill(os.getpid(), 9)
+"""
+
+
+def test_every_verdict_is_told_apart(lab: Lab) -> None:
+    """An infrastructure error is tried again and is never a mark; a crash is no plain failure; a
+    test that takes its process down has not passed."""
+    folder = lab.folder()
+    (folder / "conftest.py").write_text(Path("grade/conftest.py").read_text())
+    (folder / "test_inner.py").write_text(_VERDICTS)
+    line = [sys.executable, "-m", "pytest", "-c", "/dev/null", "--rootdir", str(folder), "-n", "1"]
+    line += ["-p", "no:cacheprovider", f"--results={folder / 'results'}", str(folder)]
+    run = subprocess.run(line, capture_output=True, text=True, env=_with_root(), check=False)
+    results = json.loads((folder / "results").read_text())
+    found = {name.rpartition("::")[2]: entry["verdict"] for name, entry in results.items()}
+    worker, again = found.pop("test_worker"), found.pop("test_second_try")
+    assert found == {f"test_{verdict.value}": verdict.value for verdict in Verdict}, run.stdout
+    assert (worker, again) == ("crash", "pass")
+    assert "panic: no" in run.stdout and "INFRASTRUCTURE" in run.stdout
 
 
 def test_pattern_that_never_comes_is_a_timeout_with_all_that_is_needed(lab: Lab) -> None:
