@@ -384,3 +384,10 @@ def test_every_vm_is_a_permanent_neighbour() -> None:
     assert len(lines) == 2000
     lladdr = "02:00:0a:01:01:2c"
     assert lines[299] == f"neigh replace 10.1.1.44 lladdr {lladdr} dev denali0 nud permanent"
+
+
+def test_a_stage_runs_a_guest_that_it_has() -> None:
+    """An image that a later stage has left in the build folder is not taken."""
+    expected = {"": "", "hello spin": "hello", "hello spin httpd": "httpd"}
+    for programs, guest in expected.items():
+        assert run.read_settings("build", {"PROGRAMS": programs}).guest == guest
