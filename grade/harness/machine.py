@@ -104,6 +104,12 @@ class Machine:
         """Wait for `pattern` on the console; see Serial.expect."""
         return self.serial.expect(pattern, seconds)
 
+    def expect_all(self, *patterns: str, seconds: float = 20.0) -> None:
+        """Wait for every pattern, anywhere on the console: VMs end in no certain order."""
+        for pattern in patterns:
+            self.serial.rewind()
+            self.expect(pattern, seconds)
+
     def monitor(self, line: str, seconds: float = 20.0) -> str:
         """Type one line to the kernel's monitor and give back what it answers."""
         self.serial.send(line + "\r")

@@ -57,5 +57,6 @@ class Witness:
 
     def check(self, machine: Machine, vm: int) -> None:
         """Wait until VM `vm` has finished, and assert that it did all of its work."""
-        machine.expect(rf"^\[vm {vm}\] witness {self.expected()}\n")
-        machine.expect(rf"^vm {vm}: terminated, status 0$")
+        machine.expect_all(
+            rf"^\[vm {vm}\] witness {self.expected()}\n", rf"^vm {vm}: terminated, status 0$"
+        )

@@ -73,8 +73,7 @@ def test_bad_image_is_refused_and_its_neighbours_run(lab: Lab, what: str) -> Non
     machine = lab.boot(lab.image(GOOD.build()), bad, "hello", options="when-done=exit")
     refused = machine.expect(rf"^boot: module {bad.image} refused: (.+)$")
     assert len(refused[1]) >= 10
-    machine.expect("^vm 1: terminated, status 42")
-    machine.expect("^vm 2: terminated, status 0")
+    machine.expect_all("^vm 1: terminated, status 42", "^vm 2: terminated, status 0")
     assert machine.wait() == EXIT_DONE
 
 

@@ -244,8 +244,7 @@ def test_lists_are_done_in_order_up_to_the_first_bad_element(lab: Lab) -> None:
 	return 64;
     """
     machine = lab.boot(_guest(lab, send), _guest(lab, take))
-    machine.expect("^vm 1: terminated, status 0")
-    machine.expect("^vm 2: terminated, status 64")
+    machine.expect_all("^vm 1: terminated, status 0", "^vm 2: terminated, status 64")
 
 
 def test_frame_stays_until_there_is_room(lab: Lab) -> None:
@@ -283,6 +282,4 @@ def test_frames_for_the_dead_are_dropped_and_given_back(lab: Lab) -> None:
     die = "idle(now() + 100000000); *(volatile u32 *)0 = 1;"
     guests = [_guest(lab, body) for body in (send, die, LISTEN.replace("400000000", "9000000000ull"))]
     machine = lab.boot(*guests)
-    for line in ("^vm 2: killed", r"^\[vm 3\] heard 7", "^vm 1: terminated, status 0"):
-        machine.expect(line)
-        machine.serial.rewind()
+    machine.expect_all("^vm 2: killed", r"^\[vm 3\] heard 7", "^vm 1: terminated, status 0")

@@ -153,6 +153,39 @@ def test_spinning_vm_gets_its_upcall_at_a_quantum_end(lab: Lab) -> None:
     assert machine.wait() == EXIT_DONE
 
 
+@pytest.mark.parametrize("on", [0, 1])
+def test_events_that_meet_are_delivered_together(lab: Lab, on: int) -> None:
+    """A deadline passes, and a frame comes, while somebody else has the processor: both bits must
+    arrive, in one upcall or one mask. Posting that replaces the mask loses the first."""
+    wait = f"""
+    static int run(void)
+    {{
+    	if ({on})
+    		upcalls_on();
+    	u32 bits = (u32)idle(1000000000);
+    	CHECK((bits | upcall_mask) == (VIRQ_TIMER | VIRQ_NET));
+    	CHECK(upcalls == {on} && (bits == 0) == {on});
+    	return 0;
+    }}
+    """
+    busy = """
+    static int run(void)
+    {
+    	static u8 frame[60] = {2, 0, 10, 1, 0, 1, 2, 0, 10, 1, 0, 2, 8, 0, 0x45};
+    	frame[26] = 10, frame[27] = 1, frame[29] = 2;
+    	idle(900000000);
+    	while (now() < 1010000000)
+    		gate(VI_NULL, 0, 0);
+    	CHECK(gate(VI_PACKET_SEND, (u32)frame, 60) == 0);
+    	return 0;
+    }
+    """
+    modules = (lab.program(wait), lab.program(busy))
+    machine = lab.boot(*modules, options="quantum=800ms when-done=exit", icount=True)
+    assert machine.wait() == EXIT_DONE
+    assert machine.serial.text().count("terminated, status 0") == 2
+
+
 @pytest.mark.parametrize("policy", ["rr", "turn"])
 def test_spinners_share_the_processor(lab: Lab, policy: str) -> None:
     """With four VMs that never give up the CPU, each must get its share, not the first all of it."""
