@@ -87,6 +87,8 @@ def ended(status: int, reason: str) -> tuple[int, str]:
         return 0, "every VM has ended"
     if status == qemu.EXIT_PANIC:
         return 1, "the kernel panicked; its last words are above"
+    if status == qemu.EXIT_FATAL:
+        return 1, "the kernel refused to start; the reason is above"
     if status == qemu.EXIT_RESET and reason == "guest-reset":
         return 1, "the machine reset itself: a triple fault, or a fault before traps were set up"
     if status == 0 or -status in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):

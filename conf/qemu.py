@@ -20,6 +20,7 @@ DEBUG_EXIT_PORT = 0xF4
 # QEMU's exit statuses. isa-debug-exit gives (value << 1) | 1.
 EXIT_DONE = 33  # the kernel left with 0x10: the last VM has ended, when-done=exit
 EXIT_PANIC = 253  # the kernel left with 0x7e
+EXIT_FATAL = 249  # the kernel left with 0x7c: it can't start as it was told to
 EXIT_RESET = 0  # a triple fault under -no-reboot; also what a person's Ctrl-A x gives
 
 # The network as every VM sees it; VM k is 10.1.0.0 + k. Prefix length 8.

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 from types import ModuleType
 
@@ -342,10 +343,17 @@ def test_the_folder_of_a_killed_run_goes_when_the_next_starts(tmp_path: Path) ->
         assert os.listdir(tmp_path) == [one.name]
 
 
-def test_a_folder_that_somebody_else_planted_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "denali").symlink_to("/")
-    with pytest.raises(rundir.RunError, match="somebody else"):
-        rundir.base({"XDG_RUNTIME_DIR": str(tmp_path)})
+def test_a_folder_that_somebody_else_planted_is_refused() -> None:
+    with tempfile.TemporaryDirectory() as short:  # tmp_path may be too long for a socket's path
+        (Path(short) / "denali").symlink_to("/")
+        with pytest.raises(rundir.RunError, match="somebody else"):
+            rundir.base({"XDG_RUNTIME_DIR": short})
+
+
+def test_a_path_too_long_for_a_socket_is_not_used(tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 80)
+    deep.mkdir()
+    assert rundir.base({"XDG_RUNTIME_DIR": str(deep)}) == Path(f"/tmp/denali-{os.getuid()}")
 
 
 @pytest.mark.parametrize(
@@ -353,6 +361,7 @@ def test_a_folder_that_somebody_else_planted_is_refused(tmp_path: Path) -> None:
     [
         (33, "guest-shutdown", 0, "every VM has ended"),
         (253, "guest-shutdown", 1, "panicked"),
+        (249, "guest-shutdown", 1, "refused to start"),
         (0, "guest-reset", 1, "triple fault"),
         (0, "host-qmp-quit", 0, ""),
         (1, "", 1, "status 1"),
