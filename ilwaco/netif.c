@@ -10,8 +10,10 @@
  * small ones, which most are; a large frame that isn't the first stays where it is
  * and is the first of the next list.
  */
+#include <stdlib.h>
 #include <string.h>
 
+#include "ilwaco/ilwaco.h"
 #include "ilwaco/netif.h"
 #include "ilwaco/vinstr.h"
 
@@ -23,7 +25,7 @@
 static struct {
 	u8 first[FRAME_MAX];
 	u8 small[RX_BATCH - 1][RX_SMALL];
-} rx_room;
+} * rx_room; /* on the heap: written only when a frame comes */
 
 static struct pbuf *tx_pbufs[TX_BATCH];         /* one reference each, in order */
 static struct packet_element tx_list[TX_BATCH]; /* the same frames */
@@ -106,13 +108,16 @@ u32
 port_input(struct netif *netif)
 {
 	struct packet_element list[RX_BATCH];
-	u32 waiting = VREGS->packets_waiting; /* once: it grows between two looks */
-	u32 count = MIN(MAX(waiting, 1u), (u32)RX_BATCH);
+	u32 count = MIN(VREGS->packets_waiting, (u32)RX_BATCH);
 	i32 got;
 
-	list[0] = (struct packet_element){(gva_t)rx_room.first, FRAME_MAX};
+	if (count == 0)
+		return 0;
+	if (!rx_room && !(rx_room = malloc(sizeof *rx_room)))
+		die("netif: no memory to receive into");
+	list[0] = (struct packet_element){(gva_t)rx_room->first, FRAME_MAX};
 	for (u32 i = 1; i < count; i++)
-		list[i] = (struct packet_element){(gva_t)rx_room.small[i - 1], RX_SMALL};
+		list[i] = (struct packet_element){(gva_t)rx_room->small[i - 1], RX_SMALL};
 	got = vi_packet_receive_v(list, count);
 	for (i32 i = 0; i < got; i++)
 		rx_deliver(netif, &list[i]);

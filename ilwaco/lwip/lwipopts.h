@@ -11,8 +11,8 @@
 #define LWIP_TCPIP_CORE_LOCKING   1
 #define LWIP_TIMERS_CUSTOM        1 /* ilwaco/lwip/timers.c: none runs without need */
 #define TCPIP_THREAD_NAME         "tcpip"
-#define TCPIP_THREAD_STACKSIZE    2048
-#define TCPIP_THREAD_PRIO         1 /* urgent */
+#define TCPIP_THREAD_STACKSIZE    2560 /* 1,652 measured, and an upcall */
+#define TCPIP_THREAD_PRIO         1    /* urgent */
 #define TCPIP_MBOX_SIZE           8
 #define DEFAULT_TCP_RECVMBOX_SIZE 16
 #define DEFAULT_UDP_RECVMBOX_SIZE 32
@@ -26,6 +26,7 @@
 #define MEMP_MEM_MALLOC      1
 #define mem_clib_malloc      port_malloc     /* ilwaco/lwip/memory.c: caps connections */
 #define MAX_CONNECTIONS      64              /* those in TIME_WAIT included */
+#define MAX_TIME_WAIT        16              /* of those, the ones in TIME_WAIT */
 #define PBUF_POOL_SIZE       0               /* frames arrive in ilwaco/netif.c's buffers */
 #define MEMP_NUM_NETCONN     MAX_CONNECTIONS /* sockets */
 #define MEMP_NUM_SYS_TIMEOUT 8
