@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -32,7 +32,7 @@ def start(
     stdin: Stream = subprocess.DEVNULL,
     stdout: Stream = subprocess.DEVNULL,
     stderr: Stream = subprocess.DEVNULL,
-    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start `line` in a session of its own; a program that isn't there is infrastructure."""
     need(line[0])
@@ -42,7 +42,7 @@ def start(
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
-            cwd=cwd,
+            env=environment,
             start_new_session=True,
         )
     except OSError as error:

@@ -32,15 +32,12 @@ BROWSER = (
 def _running(lab: Lab, kind: str, pattern: str, **variables: str) -> Iterator[re.Match[str]]:
     """conf/run `kind`, once it has printed `pattern`; ended as Ctrl-A x does."""
     log = lab.folder() / "out"
-    for name, value in variables.items():
-        os.environ[name] = value
-    try:
-        with open(log, "wb") as out:
-            line = ["/usr/bin/python3", "conf/run", "--build", str(lab.build), kind]
-            process = start(line, stdin=subprocess.PIPE, stdout=out, stderr=out)
-    finally:
-        for name in variables:
-            del os.environ[name]
+    line = ["/usr/bin/python3", "conf/run", "--build", str(lab.build), kind]
+    environ = {**os.environ, **variables}
+    with open(log, "wb") as out:
+        process = start(
+            line, stdin=subprocess.PIPE, stdout=out, stderr=out, environment=environ
+        )
     try:
         yield _wait_for(log, pattern)
     finally:
@@ -114,10 +111,26 @@ def _browser(line: list[str], output: Path) -> None:
 def test_two_runs_do_not_collide(lab: Lab) -> None:
     """Two users on one machine: each gets a port of its own and its own page."""
     with _running(lab, "qemu", r"http://localhost:(\d+)/", VMS="1") as one:
+        assert "Denali VM 1" in _curl(f"http://127.0.0.1:{one[1]}/")  # it has its port by now
         with _running(lab, "qemu", r"http://localhost:(\d+)/", VMS="2") as two:
             assert one[1] != two[1]
             for match in (one, two):
                 assert "Denali VM 1" in _curl(f"http://127.0.0.1:{match[1]}/")
+
+
+def test_tap_reaches_every_address(lab: Lab) -> None:
+    """`make qemu-tap` gives a network in which each VM has its own address; a command given to it
+    runs there, its output and status come back, and nothing stays behind."""
+    out = lab.folder() / "out"
+    environ = {**os.environ, "VMS": "5", "CMD": "curl -sS http://10.1.0.5/ && exit 7"}
+    line = ["/usr/bin/python3", "conf/run", "--build", str(lab.build), "qemu-tap"]
+    with open(out, "wb") as file:
+        process = start(line, stdout=file, stderr=file, environment=environ)
+        try:
+            status = process.wait(60)
+        finally:
+            end(process)
+    assert "<title>Denali VM 5</title>" in out.read_text() and status == 7, out.read_text()
 
 
 def _gdb(lab: Lab, folder: str, *commands: str) -> str:
@@ -126,13 +139,10 @@ def _gdb(lab: Lab, folder: str, *commands: str) -> str:
     script = lab.folder() / "commands"
     script.write_text("\n".join(["set pagination off", *commands, "kill", "quit"]) + "\n")
     out = script.with_name("out")
-    os.environ["RUN"] = folder
-    try:
-        with open(script, "rb") as stdin, open(out, "wb") as stdout:
-            line = ["/usr/bin/python3", "conf/run", "--build", str(lab.build), "gdb"]
-            process = start(line, stdin=stdin, stdout=stdout, stderr=stdout)
-    finally:
-        del os.environ["RUN"]
+    environ = {**os.environ, "RUN": folder}
+    with open(script, "rb") as stdin, open(out, "wb") as stdout:
+        line = ["/usr/bin/python3", "conf/run", "--build", str(lab.build), "gdb"]
+        process = start(line, stdin=stdin, stdout=stdout, stderr=stdout, environment=environ)
     try:
         process.wait(60)
     finally:
