@@ -35,7 +35,7 @@ class Guest(gdb.Command):  # type: ignore[misc]
         if argument == self.loaded:
             return
         self.unload()
-        gdb.execute(f"add-symbol-file {USER / argument}.elf", to_string=True)
+        gdb.execute(f"add-symbol-file '{USER / argument}.elf'", to_string=True)
         self.loaded = argument
         print(f"guest symbols: {argument}")
 
@@ -43,7 +43,7 @@ class Guest(gdb.Command):  # type: ignore[misc]
         """Forget the guest's symbols."""
         for objfile in gdb.objfiles():
             if objfile.filename and Path(objfile.filename).parent == USER:
-                gdb.execute(f"remove-symbol-file {objfile.filename}", to_string=True)
+                gdb.execute(f"remove-symbol-file '{objfile.filename}'", to_string=True)
 
     def complete(self, text: str, word: str) -> list[str]:
         """Names for the Tab key."""
