@@ -12,6 +12,8 @@
 #include "ilwaco/sync.h"
 #include "user/web/web.h"
 
+#include "lwip/opt.h"
+
 #define MS 1000000ull
 
 static int failures;
@@ -64,6 +66,38 @@ test_heap(void)
 	check(first == second, "the block freed last is used first");
 	check(malloc(VREGS->memory_size) == NULL, "more than there is, is NULL");
 	check(calloc(0x10000, 0x10001) == NULL, "a product that overflows is NULL");
+}
+
+/* --- checksum ----------------------------------------------------------------------- */
+
+/* The checksum as RFC 1071 defines it, two bytes at a time. */
+static u16
+plain_checksum(const u8 *bytes, u32 length)
+{
+	u32 sum = 0;
+
+	for (u32 i = 0; i < length; i++)
+		sum += (u32)bytes[i] << i % 2 * 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (u16)sum;
+}
+
+static void
+test_checksum(void)
+{
+	static u8 bytes[1600];
+	bool right = true;
+
+	for (u32 round = 0; round < 2000; round++) {
+		u32 from = random32() % 8, length = random32() % (sizeof bytes - 8);
+
+		for (u32 i = 0; i < 64; i++) /* 0xff: as many carries as there can be */
+			bytes[random32() % sizeof bytes] = round % 2 ? 0xff : (u8)random32();
+		right &= port_checksum(bytes + from, (int)length) ==
+			 plain_checksum(bytes + from, length);
+	}
+	check(right, "the fast checksum is the plain one");
 }
 
 /* --- threads ------------------------------------------------------------------------ */
@@ -228,6 +262,7 @@ int
 main(void)
 {
 	test_heap();
+	test_checksum();
 	test_mutex();
 	test_cond();
 	test_sleep();

@@ -4,7 +4,6 @@
  * what user/web/pack.py compiled in. A file without values is sent from where it
  * stands; one with values is written anew for each request. The header always is.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,21 +24,6 @@ find(const char *path)
 		if (strcmp(web_files[i].path, path) == 0)
 			return &web_files[i];
 	return NULL;
-}
-
-static const char *
-reason(u16 status)
-{
-	switch (status) {
-	case 200:
-		return "OK";
-	case 400:
-		return "Bad Request";
-	case 404:
-		return "Not Found";
-	default:
-		return "Not Implemented";
-	}
 }
 
 /* The most bytes that the body may take. */
@@ -70,23 +54,43 @@ write_body(const struct web_file *file, char *to)
 	return (u32)(at - to);
 }
 
+static char *
+append(char *to, const char *text)
+{
+	u32 length = (u32)strlen(text);
+
+	memcpy(to, text, length);
+	return to + length;
+}
+
+static char *
+append_number(char *to, u32 number)
+{
+	char digits[10];
+	u32 at = sizeof digits;
+
+	do {
+		digits[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	memcpy(to, digits + at, sizeof digits - at);
+	return to + sizeof digits - at;
+}
+
 /* The header of the response to web_request, from malloc; NULL: no memory. */
 static char *
-make_header(const struct web_file *file, u32 body)
+make_header(const struct web_file *file, u32 body, u32 *length)
 {
-	char text[HEADER_MAX], *header;
-	int length = snprintf(text, sizeof text,
-			      "HTTP/1.1 %u %s\r\n"
-			      "Server: Denali\r\n"
-			      "Content-Type: %s\r\n"
-			      "Content-Length: %u\r\n"
-			      "Connection: %s\r\n\r\n",
-			      file->status, reason(file->status), file->type, body,
-			      web_request.persistent ? "keep-alive" : "close");
+	char text[HEADER_MAX], *at = text, *header;
 
-	header = malloc((size_t)length + 1);
+	at = append(at, file->header);
+	at = append_number(at, body);
+	at = append(at, web_request.persistent ? "\r\nConnection: keep-alive\r\n\r\n"
+					       : "\r\nConnection: close\r\n\r\n");
+	*length = (u32)(at - text);
+	header = malloc(*length);
 	if (header)
-		memcpy(header, text, (size_t)length + 1);
+		memcpy(header, text, *length);
 	return header;
 }
 
@@ -114,12 +118,13 @@ fs_open(struct fs_file *handle, const char *path)
 {
 	const struct web_file *file = find(path);
 	char *header;
+	u32 length;
 
 	if (!file)
 		return ERR_VAL;
 	if (!open_body(handle, file))
 		return ERR_MEM;
-	header = make_header(file, (u32)handle->len);
+	header = make_header(file, (u32)handle->len, &length);
 	if (!header) {
 		free(handle->pextension);
 		return ERR_MEM;
@@ -128,9 +133,9 @@ fs_open(struct fs_file *handle, const char *path)
 		free(handle->pextension);
 		handle->pextension = header;
 		handle->data = header;
-		handle->len = (int)strlen(header);
+		handle->len = (int)length;
 	} else {
-		web_set_header(header);
+		web_set_header(header, length);
 	}
 	handle->index = handle->len; /* all of it is in memory */
 	return ERR_OK;

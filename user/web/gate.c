@@ -12,7 +12,6 @@
  * What is kept counts against the connection's receive window: a client that
  * sends faster than it is answered has to wait.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,8 +26,9 @@
 struct gate {
 	struct pbuf *kept; /* input not yet handed on */
 	char *header;      /* of the response under way, until it is queued; from malloc */
-	bool busy;         /* httpd is answering */
-	bool ended;        /* the client won't send more */
+	u16 header_length;
+	bool busy;  /* httpd is answering */
+	bool ended; /* the client won't send more */
 };
 
 struct web_request web_request;
@@ -79,24 +79,42 @@ gate_detach(struct tcp_pcb *pcb)
 
 /* --- one request ------------------------------------------------------------------- */
 
+static u8 *
+append(u8 *to, const char *text)
+{
+	u32 length = (u32)strlen(text);
+
+	memcpy(to, text, length);
+	return to + length;
+}
+
+static const char *
+path_of(const struct web_request *request)
+{
+	switch (request->status) {
+	case 200:
+		return request->path;
+	case 501:
+		return "/501.html";
+	default:
+		return "/400.html";
+	}
+}
+
 /* The request in httpd's words. An error is a file of that name. */
 static struct pbuf *
 plain_request(const struct web_request *request)
 {
-	char text[PLAIN_MAX];
-	struct pbuf *p;
-	int length;
+	struct pbuf *p = pbuf_alloc(PBUF_RAW, PLAIN_MAX, PBUF_RAM);
+	u8 *at;
 
-	if (request->status != 200)
-		length = snprintf(text, sizeof text, "GET /%u.html HTTP/1.1\r\n%s\r\n",
-				  request->status,
-				  request->persistent ? "Connection: keep-alive\r\n" : "");
-	else
-		length = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\n%s\r\n", request->path,
-				  request->persistent ? "Connection: keep-alive\r\n" : "");
-	p = pbuf_alloc(PBUF_RAW, (u16_t)length, PBUF_RAM);
-	if (p)
-		memcpy(p->payload, text, (size_t)length);
+	if (!p)
+		return NULL;
+	at = append(p->payload, "GET ");
+	at = append(at, path_of(request));
+	at = append(at, request->persistent ? " HTTP/1.1\r\nConnection: keep-alive\r\n\r\n"
+					    : " HTTP/1.1\r\n\r\n");
+	pbuf_realloc(p, (u16_t)(at - (u8 *)p->payload));
 	return p;
 }
 
@@ -231,10 +249,11 @@ gate_poll(struct tcp_pcb *pcb, tcp_poll_fn poll, u8_t interval)
 }
 
 void
-web_set_header(char *header)
+web_set_header(char *header, u32 length)
 {
 	free(pumped->header);
 	pumped->header = header;
+	pumped->header_length = (u16)length;
 }
 
 err_t
@@ -243,7 +262,7 @@ gate_write(struct tcp_pcb *pcb, const void *data, u16_t length, u8_t flags)
 	struct gate *gate = gate_of(pcb);
 
 	if (gate && gate->header) {
-		err_t result = tcp_write(pcb, gate->header, (u16_t)strlen(gate->header),
+		err_t result = tcp_write(pcb, gate->header, gate->header_length,
 					 TCP_WRITE_FLAG_COPY | TCP_WRITE_FLAG_MORE);
 
 		if (result != ERR_OK)

@@ -24,6 +24,7 @@ TYPES = {
     ".png": "image/png",
 }
 VALUES = (".html", ".json", ".txt")  # files in which {{name}} means something
+REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 501: "Not Implemented"}
 PATH_MAX = 63  # WEB_PATH_MAX of user/web/web.h
 LINE = 90  # characters of a C string per line
 
@@ -37,6 +38,8 @@ def c_string(data: bytes) -> str:
             parts.append("\\n")
         elif char in '"\\':
             parts.append("\\" + char)
+        elif char == "\r":
+            parts.append("\\r")
         elif 32 <= byte < 127 and char != "?":  # no trigraphs
             parts.append(char)
         else:
@@ -61,6 +64,12 @@ def pieces(path: Path) -> list[tuple[bytes, str]]:
     return list(zip(parts[0::2], names, strict=True))
 
 
+def header(status: int, content_type: str) -> str:
+    """The response's header, up to where the body's length goes, as C string literals."""
+    text = f"HTTP/1.1 {status} {REASONS[status]}\r\nServer: Denali\r\n"
+    return c_string((text + f"Content-Type: {content_type}\r\nContent-Length: ").encode())
+
+
 def table(folder: Path) -> str:
     """The whole C text for the files in `folder`."""
     text = "/* Written by user/web/pack.py; do not edit. */\n"
@@ -74,7 +83,8 @@ def table(folder: Path) -> str:
             text += f"\t{{{c_string(data)},\n\t {len(data)}, {value}}},\n"
         text += "};\n"
         status = int(path.stem) if re.fullmatch(r"[45]\d\d", path.stem) else 200
-        rows += f'\t{{"/{path.name}", "{TYPES[path.suffix]}", {status}, {len(found)}, pieces_{index}}},\n'
+        head = header(status, TYPES[path.suffix])
+        rows += f'\t{{"/{path.name}", {head},\n\t {len(found)}, pieces_{index}}},\n'
     return text + f"\nstatic const struct web_file web_files[] = {{\n{rows}}};\n"
 
 

@@ -33,9 +33,8 @@ struct web_piece {
 
 struct web_file {
 	const char *path;
-	const char *type;
-	u16 status;
-	u16 count;
+	const char *header; /* of the response, up to where the body's length goes */
+	u32 count;
 	const struct web_piece *pieces;
 };
 
@@ -56,9 +55,9 @@ int web_value_requests(char *to, size_t size);
  */
 u32 web_parse(const char *text, u32 length, struct web_request *request);
 
-/* Sends `header` (from malloc, which takes it over) before the body of the
- * response to the request at hand. */
-void web_set_header(char *header);
+/* Sends `header`, `length` bytes from malloc that it takes over, before the body of
+ * the response to the request at hand. */
+void web_set_header(char *header, u32 length);
 
 /* Starts the server on port 80. Core locked. */
 void web_start(void);
