@@ -93,15 +93,18 @@ now(void)
 	return (u64)high << 32 | low;
 }
 
-/* Upcalls: how many came and which bits they carried; returns as the manual
- * says, without a trap. */
-static volatile u32 upcalls UNUSED, upcall_mask UNUSED;
+/* Upcalls: how many came, which bits they carried, with which flags the handler
+ * was entered; returns as the manual says, without a trap. */
+static volatile u32 upcalls UNUSED, upcall_mask UNUSED, upcall_flags UNUSED;
 
 __asm__(".text\n"
 	"upcall_entry:\n"
 	"	pushl 0x1008\n" /* upcall_eip */
 	"	pushl 0x100c\n" /* upcall_eflags */
 	"	pushal\n"
+	"	pushfl\n"
+	"	popl %edx\n"
+	"	cld\n"
 	"	movl 0x1010, %eax\n" /* upcall_bits */
 	"	call upcall_note\n"
 	"	popal\n"
@@ -111,9 +114,10 @@ __asm__(".text\n"
 
 extern char upcall_entry[];
 
-__attribute__((regparm(1), used)) static void
-upcall_note(u32 bits)
+__attribute__((regparm(2), used)) static void
+upcall_note(u32 bits, u32 flags)
 {
+	upcall_flags = upcall_flags | flags;
 	upcalls = upcalls + 1;
 	upcall_mask = upcall_mask | bits;
 }
