@@ -41,6 +41,10 @@ class Budget:
             return f"after {wall:.1f} s, of which QEMU used {cpu:.1f} s of CPU"
         return None
 
+    def starved(self) -> bool:
+        """Whether the host has given QEMU less than a third of the time that it could have used."""
+        return cpu_seconds(self._pid) - self._cpu < self.seconds / 3
+
 
 class Serial:
     """Log and input of one machine's console.
@@ -95,7 +99,7 @@ class Serial:
             if ended:
                 self.on_end(self.report(what))
             if spent := budget.spent():
-                self._give_up(f"{what}: not there {spent}", spent)
+                self._give_up(f"{what}: not there {spent}", budget)
             time.sleep(_POLL)
 
     def report(self, what: str) -> str:
@@ -104,8 +108,8 @@ class Serial:
         shown = "\n".join(f"    | {line}" for line in lines)
         return f"{what}\n  last lines:\n{shown}\n  log: {self.log}\n  command: {self._command}"
 
-    def _give_up(self, what: str, spent: str) -> None:
+    def _give_up(self, what: str, budget: Budget) -> None:
         """Raise what a spent budget means: no CPU for a machine that wants some is the host's."""
-        if "of which" in spent and not self.asleep():
+        if budget.starved() and not self.asleep():
             raise Infrastructure(self.report(f"{what}: the host gave QEMU too little CPU time"))
         raise TimedOut(self.report(what))
