@@ -18,8 +18,9 @@
 #include "user/web/gate.h"
 #include "user/web/web.h"
 
-#define HEAD_MAX  2048                /* bytes of a request; longer ones are refused */
-#define CHAIN_MAX 8                   /* buffers to keep a request in, until they become one */
+#define HEAD_MAX  2048 /* bytes of a request; longer ones are refused */
+#define CHAIN_MAX 8    /* buffers to keep a request in, until they become one */
+#define LINGER    4    /* half seconds in which a connection that ended is still read */
 #define PLAIN_MAX (WEB_PATH_MAX + 64) /* bytes of a rewritten request */
 
 /* One connection. Lives in the first extra argument of its pcb. */
@@ -169,6 +170,46 @@ gate_pump(void *arg, struct tcp_pcb *pcb)
 	}
 	if (gate && !gate->busy && gate->ended)
 		result = httpd_recv(arg, pcb, NULL, ERR_OK);
+	return result;
+}
+
+/* --- the end ---------------------------------------------------------------------------- */
+
+static err_t
+drain(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
+{
+	(void)arg;
+	(void)err;
+	if (p) {
+		tcp_recved(pcb, p->tot_len);
+		pbuf_free(p);
+	}
+	return ERR_OK;
+}
+
+/* The client had its time. What it sends from now on is answered with a reset. */
+static err_t
+drain_ends(void *arg, struct tcp_pcb *pcb)
+{
+	(void)arg;
+	tcp_poll(pcb, NULL, 0);
+	return tcp_close(pcb);
+}
+
+/*
+ * Sends the end of the stream and goes on reading for a while [RFC 9112, 9.6]: a
+ * client that is still sending would get a reset, and with it might lose the
+ * response that it hasn't read yet.
+ */
+err_t
+gate_close(struct tcp_pcb *pcb)
+{
+	err_t result = tcp_shutdown(pcb, 0, 1);
+
+	if (result == ERR_OK) {
+		tcp_recv(pcb, drain);
+		tcp_poll(pcb, drain_ends, LINGER);
+	}
 	return result;
 }
 

@@ -14,7 +14,9 @@
 #undef altcp_recved
 #undef altcp_nagle_disable
 #undef altcp_write
+#undef altcp_close
 
+#define altcp_close(pcb)                      gate_close(pcb)
 #define altcp_recv(pcb, fn)                   gate_recv(pcb, fn)
 #define altcp_sent(pcb, fn)                   gate_sent(pcb, fn)
 #define altcp_poll(pcb, fn, interval)         gate_poll(pcb, fn, interval)
@@ -31,6 +33,9 @@ void gate_start(void);
 
 /* Queues part of a body, and before the first the header. */
 err_t gate_write(struct tcp_pcb *pcb, const void *data, u16_t length, u8_t flags);
+
+/* Ends the connection so that the client gets all that was queued. */
+err_t gate_close(struct tcp_pcb *pcb);
 
 /* httpd has queued all of a response and waits for the next request; the one
  * place where it turns Nagle's algorithm off. */
