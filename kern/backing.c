@@ -15,6 +15,8 @@
 #include "kern/cow.h"
 #endif
 
+u32 backing_pages;
+
 static bool back_all = LAB < 5;
 static bool share = LAB >= 7;
 
@@ -59,6 +61,7 @@ back_page(struct vm *vm, gva_t page)
 		return -E_NOMEM;
 	}
 	vm->frames++;
+	backing_pages++;
 	if (segment)
 		image_fill(vm->image, segment, page, pa_to_kva(frame));
 	return 0;
@@ -101,8 +104,10 @@ backing_touch(struct vm *vm, gva_t address, bool write)
 	if (!write || *entry & PTE_W)
 		return 0;
 #if LAB >= 7
-	if (*entry & PTE_COW)
+	if (*entry & PTE_COW) {
+		backing_pages++;
 		return cow_break(vm, page);
+	}
 #endif
 	return -E_FAULT;
 }

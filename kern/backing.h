@@ -20,6 +20,10 @@ int backing_start(struct vm *vm);
  */
 int backing_touch(struct vm *vm, gva_t address, bool write);
 
+/* Pages filled or copied so far; wraps. Who touches many in one entry of the
+ * kernel looks at it to know when to stop. */
+extern u32 backing_pages;
+
 /* Are whole pages of images shared among the VMs of one image? */
 bool backing_shares(void);
 

@@ -54,12 +54,10 @@ ENTRY(boot_entry)
 	cmpl $(RAM_LIMIT >> PDE_SHIFT), %ecx
 	jb 1b
 
-	movl %cr4, %eax
-	orl $CR4_PSE, %eax
+	movl $CR4_PSE, %eax
 	movl %eax, %cr4
 	movl %edx, %cr3
-	movl %cr0, %eax
-	orl $(CR0_PG | CR0_WP), %eax
+	movl $(CR0_PG | CR0_WP | CR0_ET | CR0_NE | CR0_PE), %eax
 	movl %eax, %cr0
 
 	movl $kernel_stack_top, %esp

@@ -13,7 +13,7 @@
 
 struct boot_module {
 	pa_t start, end;    /* machine addresses; start is page-aligned */
-	const char *string; /* "path options -- arguments" */
+	const char *string; /* "path options -- arguments", the kernel's copy */
 };
 
 struct boot_info {
@@ -22,7 +22,7 @@ struct boot_info {
 	u32 map_count;
 	struct boot_module modules[MODULES_MAX];
 	u32 module_count;
-	struct range taken[MODULES_MAX * 2 + 4];
+	struct range taken[MODULES_MAX + 2];
 	u32 taken_count;
 	struct range usable[RANGES_MAX]; /* what is left for frame.c */
 	u32 usable_count;
@@ -44,7 +44,8 @@ void *boot_take(u32 bytes);
  * bad value stops the machine with a message. */
 void boot_options(void);
 
-/* Prints the memory map and who uses what. */
-void boot_print_map(void);
+/* Prints `count` lines of the memory map, from line `first` on, and behind the
+ * last one who uses what. Returns true if there are more. */
+bool boot_print_map(u32 first, u32 count);
 
 #endif

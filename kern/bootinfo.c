@@ -16,6 +16,7 @@ struct boot_info boot_info;
 
 /* Everything below 1 MB is the firmware's; the kernel leaves it alone. */
 #define LOW_MEMORY_END 0x100000
+#define STRINGS_MAX    16384u
 
 static void
 take(u64 start, u64 end)
@@ -40,6 +41,23 @@ read_map(const struct multiboot_info *info)
 	}
 }
 
+/* Keeps the string at machine address `at` (0: none). */
+static const char *
+copy_string(pa_t at)
+{
+	static char strings[STRINGS_MAX];
+	static u32 used;
+	const char *from = at ? pa_to_kva(at) : "";
+	u32 length = strnlen(from, STRINGS_MAX - used);
+	char *to = strings + used;
+
+	if (length == STRINGS_MAX - used)
+		fatal("boot: the modules' strings have over %u bytes", STRINGS_MAX);
+	memcpy(to, from, length);
+	used += length + 1;
+	return to;
+}
+
 static void
 read_modules(const struct multiboot_info *info)
 {
@@ -50,16 +68,12 @@ read_modules(const struct multiboot_info *info)
 	if (info->module_count > MODULES_MAX)
 		fatal("boot: %u modules; at most %u are possible", info->module_count, MODULES_MAX);
 	for (u32 i = 0; i < info->module_count; i++, module++) {
-		const char *string = module->string ? pa_to_kva(module->string) : "";
-
 		if (module->start & PAGE_MASK || module->end < module->start ||
 		    module->end > RAM_LIMIT)
 			fatal("boot: module %u lies at a bad address", i);
-		boot_info.modules[boot_info.module_count++] =
-			(struct boot_module){module->start, module->end, string};
+		boot_info.modules[boot_info.module_count++] = (struct boot_module){
+			module->start, module->end, copy_string(module->string)};
 		take(module->start, module->end);
-		/* Strings stay where the loader put them. */
-		take(module->string, (u64)module->string + strlen(string) + 1);
 	}
 }
 
@@ -170,16 +184,19 @@ boot_options(void)
 	}
 }
 
-void
-boot_print_map(void)
+bool
+boot_print_map(u32 first, u32 count)
 {
-	for (u32 i = 0; i < boot_info.map_count; i++) {
+	for (u32 i = first; i < boot_info.map_count; i++) {
 		const struct memory_region *r = &boot_info.map[i];
 
+		if (i - first == count)
+			return true;
 		kprintf("  %010llx-%010llx %s\n", r->base, r->base + r->length,
 			r->type == MULTIBOOT_RAM ? "RAM" : "reserved");
 	}
 	kprintf("  kernel %08x-%08x, %u modules\n", KERNEL_LOAD, kva_to_pa(kernel_end),
 		boot_info.module_count);
 	kprintf("memory: %u MB free\n", (u32)(usable_bytes() >> 20));
+	return false;
 }

@@ -12,7 +12,7 @@
 #define FRACTION_BITS 24
 #define TIMER_MAX     0xffffffffu
 
-static u64 armed = TIME_NEVER;
+u64 timer_deadline = TIME_NEVER;
 
 u64
 clock_now(void)
@@ -40,15 +40,9 @@ timer_arm(u64 deadline)
 {
 	u64 now = clock_now();
 
-	armed = deadline;
+	timer_deadline = deadline;
 	if (deadline != TIME_NEVER)
 		lapic_timer_start(deadline > now ? timer_ticks(deadline - now) : 1);
-}
-
-u64
-timer_armed(void)
-{
-	return armed;
 }
 
 static void
@@ -58,13 +52,13 @@ timer_interrupt(struct trapframe *frame)
 
 	(void)frame;
 	lapic_eoi();
-	if (armed == TIME_NEVER)
+	if (timer_deadline == TIME_NEVER)
 		return;
-	if (now < armed) {
-		timer_arm(armed); /* a far deadline comes in several shots */
+	if (now < timer_deadline) {
+		timer_arm(timer_deadline); /* a far deadline comes in several shots */
 		return;
 	}
-	armed = TIME_NEVER;
+	timer_deadline = TIME_NEVER;
 	clock_expired(now);
 }
 

@@ -35,8 +35,14 @@ u64 clock_now(void);
  */
 void timer_arm(u64 deadline);
 
+extern u64 timer_deadline;
+
 /* The deadline that is armed; TIME_NEVER if none. */
-u64 timer_armed(void);
+static inline u64
+timer_armed(void)
+{
+	return timer_deadline;
+}
 
 /* Called when the armed deadline has passed, with interrupts off: deadline.c. */
 void clock_expired(u64 now);

@@ -2,7 +2,7 @@
  *
  * The console's ring. Printing puts bytes there; a work item sends them, so
  * that no entry of the kernel waits for a slow line. The kernel's own words are
- * never lost: when the ring is full they are sent at once.
+ * never lost: should they fill the ring, then that one entry does wait.
  */
 #include "kern/console.h"
 #include "kern/kernel.h"
@@ -11,18 +11,18 @@
 #include "lib/format.h"
 #include "lib/string.h"
 
-#define RING_SIZE 65536u /* a power of two */
-#define SLICE     256u   /* bytes that one slice of work sends */
-#define KERNEL_VM (~0u)
-#define INPUT_VM  (~1u) /* the prompt and what is typed */
-#define LINE_MAX  256
-
-COUNTER(console_lost);
+#define RING_SIZE      65536u /* a power of two */
+#define SLICE          256u   /* bytes that one slice of work sends */
+#define KERNEL_RESERVE 8192u  /* of the ring, that guests don't get */
+#define KERNEL_VM      (~0u)
+#define INPUT_VM       (~1u) /* the prompt and what is typed */
+#define LINE_MAX       256
 
 static char ring[RING_SIZE];
 static u32 ring_put, ring_get; /* free-running */
 static u32 writer = KERNEL_VM; /* who wrote the last byte */
 static bool mid_line;
+static u32 epoch = 1; /* counts how often the ring became empty */
 
 static u32
 ring_used(void)
@@ -30,6 +30,7 @@ ring_used(void)
 	return ring_put - ring_get;
 }
 
+/* Sends up to `bytes`, waiting for the line. */
 static void
 send(u32 bytes)
 {
@@ -37,15 +38,38 @@ send(u32 bytes)
 		uart_put(ring[ring_get++ % RING_SIZE]);
 }
 
+/* Sends what the port takes at once; the rest when it says that it has room. */
 static bool
 send_slice(struct work *work)
 {
+	u32 sent = 0, room;
+
 	(void)work;
-	send(SLICE);
+	while (sent < SLICE && ring_used() > 0 && (room = uart_room()) > 0) {
+		u32 at = ring_get % RING_SIZE;
+		u32 n = MIN(MIN(room, ring_used()), RING_SIZE - at);
+
+		uart_send(ring + at, n);
+		ring_get += n;
+		sent += n;
+	}
+	if (ring_used() == 0)
+		epoch++;
+	if (ring_used() > 0 && sent < SLICE) {
+		uart_await_room();
+		return false;
+	}
 	return ring_used() > 0;
 }
 
 static struct work send_work = {.run = send_slice};
+
+void
+uart_sendable(void)
+{
+	if (ring_used() > 0)
+		work_add(&send_work);
+}
 
 void
 console_flush(void)
@@ -103,19 +127,29 @@ printable(char c)
 	return (c < ' ' && c != '\n' && c != '\t') || c == 0x7f ? '.' : c;
 }
 
-void
-console_guest_write(u32 number, const char *text, u32 length)
+u32
+console_epoch(void)
 {
+	return epoch;
+}
+
+u32
+console_room(void)
+{
+	u32 room = RING_SIZE - ring_used();
+
+	return room > KERNEL_RESERVE ? room - KERNEL_RESERVE : 0;
+}
+
+u32
+console_guest_write(u32 number, const char *text, u32 length, u32 budget)
+{
+	u32 start = ring_put, i;
 	char mark[16];
 
 	format(mark, sizeof mark, "[vm %u] ", number);
 	take_line(number);
-	for (u32 i = 0; i < length; i++) {
-		/* Room for the mark, the byte, and a later newline of another's. */
-		if (RING_SIZE - ring_used() < 64) {
-			counter_console_lost += length - i;
-			break;
-		}
+	for (i = 0; i < length && ring_put - start < budget; i++) {
 		if (text[i] == '\r')
 			continue;
 		for (const char *p = mark; !mid_line && *p; p++)
@@ -123,4 +157,5 @@ console_guest_write(u32 number, const char *text, u32 length)
 		put(printable(text[i]));
 	}
 	work_add(&send_work);
+	return i;
 }

@@ -16,7 +16,8 @@ int image_share(struct vm *vm);
 
 /*
  * Gives the VM a page of its own in place of the shared one at `page` (mapped,
- * PTE_COW), with the same contents, writable; flushes the TLB.
+ * PTE_COW), with the same contents, writable; flushes the TLB entry, should the
+ * processor use this directory.
  * Returns 0, or -E_NOMEM with nothing changed.
  */
 int cow_break(struct vm *vm, gva_t page);

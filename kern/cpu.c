@@ -50,7 +50,7 @@ cpu_has_global_pages(void)
 void
 cpu_init(void)
 {
-	u32 cr4 = read_cr4();
+	u32 cr4 = CR4_PSE; /* all others as the loader left them: cleared */
 
 	if (!has(LEAF_FEATURES, EDX, 4) || !has(LEAF_FEATURES, EDX, 9))
 		fatal("cpu: no time stamp counter or no local APIC");
@@ -61,5 +61,5 @@ cpu_init(void)
 			kprintf("cpu: no %s: %s\n", f->name, f->without);
 	}
 	write_cr4(cr4);
-	write_cr0(read_cr0() | CR0_WP | CR0_EM | CR0_MP | CR0_TS);
+	write_cr0(CR0_PE | CR0_PG | CR0_WP | CR0_ET | CR0_NE | CR0_EM | CR0_MP | CR0_TS);
 }

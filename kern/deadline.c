@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Multiplexes the timer among the registered sources (quantum, timer queue).
+ * Multiplexes the timer among those that registered a deadline.
  */
 #include "kern/clock.h"
 #include "kern/deadline.h"

@@ -5,6 +5,7 @@
 #ifndef KERN_DEADLINE_H
 #define KERN_DEADLINE_H
 
+#include "kern/clock.h"
 #include "lib/types.h"
 
 struct deadline_source {
@@ -32,11 +33,12 @@ deadline_program(void)
 		deadline_search();
 }
 
-/* Says that a source's next() may have become earlier. */
+/* Says that a source's next() is now `deadline`. */
 static inline void
-deadline_changed(void)
+deadline_changed(u64 deadline)
 {
-	deadline_stale = true;
+	if (deadline < timer_armed())
+		deadline_stale = true;
 }
 
 #endif

@@ -19,7 +19,7 @@ struct tss {
 	u16 trap, io_map;
 };
 
-/* The task that everything runs in; run.c sets esp0 to the running VM's record. */
+/* The task that everything runs in; guest_enter sets esp0 to the running VM's record. */
 extern struct tss kernel_tss;
 
 /* Builds and loads GDT, IDT and task register. Every vector enters the kernel

@@ -24,9 +24,12 @@ print_line(const u8 *bytes, u32 offset)
 	for (u32 i = 0; i < BYTES_PER_LINE; i++) {
 		u8 byte = bytes[offset + i];
 
-		format(hex + 3 * i, 4, "%02x ", byte);
+		hex[3 * i] = "0123456789abcdef"[byte >> 4];
+		hex[3 * i + 1] = "0123456789abcdef"[byte & 15];
+		hex[3 * i + 2] = ' ';
 		text[i] = byte >= ' ' && byte < 0x7f ? (char)byte : '.';
 	}
+	hex[3 * BYTES_PER_LINE] = '\0';
 	text[BYTES_PER_LINE] = '\0';
 	kprintf("  %03x  %s %s\n", offset, hex, text);
 }

@@ -30,36 +30,34 @@ guest_check(struct vm *vm, gva_t address, u32 length, bool write)
 	return 0;
 }
 
-int
-guest_copy_in(struct vm *vm, void *to, gva_t address, u32 length)
+/* Copies one way or the other, once the range is known to be good. */
+static int
+copy(struct vm *vm, u8 *kernel, gva_t address, u32 length, bool out)
 {
-	u8 *at = to;
-	int error = guest_check(vm, address, length, false);
+	int error = 0;
 
-	for (u32 n; error == 0 && length > 0; at += n, address += n, length -= n) {
+	/* Most copies stay in a page: then the copy itself is the check. */
+	if (length > chunk(address, length))
+		error = guest_check(vm, address, length, out);
+	for (u32 n; error == 0 && length > 0; kernel += n, address += n, length -= n) {
 		void *page;
 
-		error = guest_page(vm, address, false, &page);
+		error = guest_page(vm, address, out, &page);
 		n = chunk(address, length);
 		if (error == 0)
-			memcpy(at, page, n);
+			memcpy(out ? page : kernel, out ? kernel : page, n);
 	}
 	return error;
 }
 
 int
+guest_copy_in(struct vm *vm, void *to, gva_t address, u32 length)
+{
+	return copy(vm, to, address, length, false);
+}
+
+int
 guest_copy_out(struct vm *vm, gva_t address, const void *from, u32 length)
 {
-	const u8 *at = from;
-	int error = guest_check(vm, address, length, true);
-
-	for (u32 n; error == 0 && length > 0; at += n, address += n, length -= n) {
-		void *page;
-
-		error = guest_page(vm, address, true, &page);
-		n = chunk(address, length);
-		if (error == 0)
-			memcpy(page, at, n);
-	}
-	return error;
+	return copy(vm, (u8 *)from, address, length, true);
 }

@@ -58,8 +58,9 @@ struct option {
 };
 #define OPTION(name, set, help) TABLE_ENTRY(options, struct option) option_##set = {name, help, set}
 
-/* What the monitor understands. A command may print at most 64 lines a call;
- * it returns true to be called again, with `round` one higher. */
+/* What the monitor understands. A command prints at most LINES_PER_ROUND lines
+ * a call; it returns true to be called again, with `round` one higher. */
+#define LINES_PER_ROUND 8u
 struct command {
 	const char *name;
 	const char *help;

@@ -79,7 +79,7 @@ main(u32 magic, pa_t info)
 	boot_read(magic, info);
 	boot_options();
 	cpu_init();
-	boot_print_map();
+	boot_print_map(0, ~0u);
 	memory_init();
 	lapic_init();
 	clock_calibrate();

@@ -101,12 +101,15 @@ uart_received(char c)
 static bool
 command_help(const char *arg, u32 round)
 {
-	(void)arg, (void)round;
+	u32 n = 0;
+
+	(void)arg;
 	TABLE_FOR(commands, struct command, command)
 	{
-		kprintf("  %-10s %s\n", command->name, command->help);
+		if (n++ / LINES_PER_ROUND == round)
+			kprintf("  %-10s %s\n", command->name, command->help);
 	}
-	return false;
+	return n > (round + 1) * LINES_PER_ROUND;
 }
 
 COMMAND("help", command_help, "list the commands");
@@ -124,9 +127,8 @@ COMMAND("backtrace", command_backtrace, "show the kernel's stack");
 static bool
 command_map(const char *arg, u32 round)
 {
-	(void)arg, (void)round;
-	boot_print_map();
-	return false;
+	(void)arg;
+	return boot_print_map(round * LINES_PER_ROUND, LINES_PER_ROUND);
 }
 
 COMMAND("map", command_map, "show the memory map");
@@ -149,18 +151,38 @@ command_mem(const char *arg, u32 round)
 
 COMMAND("mem", command_mem, "show who uses how much memory");
 
+/* The counters whose names begin with `prefix`, a few in each round. */
+static bool
+print_counters(const char *prefix, u32 round)
+{
+	u32 n = 0;
+
+	TABLE_FOR(counters, struct counter, counter)
+	{
+		if (strncmp(counter->name, prefix, strlen(prefix)) != 0)
+			continue;
+		if (n++ / LINES_PER_ROUND == round)
+			kprintf("  %-24s %u\n", counter->name, *counter->value);
+	}
+	return n > (round + 1) * LINES_PER_ROUND;
+}
+
 static bool
 command_counters(const char *arg, u32 round)
 {
-	(void)arg, (void)round;
-	TABLE_FOR(counters, struct counter, counter)
-	{
-		kprintf("  %-24s %u\n", counter->name, *counter->value);
-	}
-	return false;
+	return print_counters(arg, round);
 }
 
-COMMAND("counters", command_counters, "show all counters");
+COMMAND("counters", command_counters, "[PREFIX]: show the counters");
+
+static bool
+command_net(const char *arg, u32 round)
+{
+	(void)arg;
+	return print_counters("net_", round);
+}
+
+COMMAND("net", command_net, "show the counters of the network");
 
 static bool
 command_panic(const char *arg, u32 round)

@@ -7,16 +7,31 @@
 #include "kern/netq.h"
 #include "kern/virq.h"
 
-#define QUEUE_MAX 64
+#define QUEUE_MAX   128u
+#define FROM_VMS    64u /* places of those that VMs' frames may take: the rest is the uplink's */
+#define UPLINK_PART 16u /* one queue may hold this part of what the uplink has left */
 
 COUNTER(net_queued);
 COUNTER(net_dropped_full);
 COUNTER(net_dropped_dead);
 
+/* Is there room for a frame of this sender? VMs can't fill a queue so that the
+ * outside is shut out; and the fewer packets the uplink has left, the fewer may
+ * lie with a VM that doesn't fetch them. */
+static bool
+has_room(const struct vm *vm, u32 sender)
+{
+	if (vm->queue_length >= QUEUE_MAX)
+		return false;
+	if (sender != UPLINK)
+		return vm->queue_from_vms < FROM_VMS;
+	return vm->queue_length <= packet_uplink_left() / UPLINK_PART;
+}
+
 bool
 netq_put(struct vm *vm, struct packet *packet)
 {
-	if (vm->queue_length >= QUEUE_MAX) {
+	if (!has_room(vm, packet->sender)) {
 		vm->packets_dropped++;
 		counter_net_dropped_full++;
 		packet_free(packet);
@@ -29,6 +44,7 @@ netq_put(struct vm *vm, struct packet *packet)
 		vm->queue_head = packet;
 	vm->queue_tail = packet;
 	vm->queue_length++;
+	vm->queue_from_vms = (u16)(vm->queue_from_vms + (packet->sender != UPLINK));
 	counter_net_queued++;
 	virq_post(vm, VIRQ_NET);
 	return true;
@@ -49,14 +65,8 @@ netq_drop_first(struct vm *vm)
 	if (!vm->queue_head)
 		vm->queue_tail = NULL;
 	vm->queue_length--;
+	vm->queue_from_vms = (u16)(vm->queue_from_vms - (packet->sender != UPLINK));
 	packet_free(packet);
-}
-
-static int
-netq_create(struct vm *vm)
-{
-	(void)vm;
-	return 0;
 }
 
 static void
@@ -68,4 +78,4 @@ netq_destroy(struct vm *vm)
 	}
 }
 
-VM_HOOK(netq, netq_create, netq_destroy);
+VM_HOOK(netq, NULL, netq_destroy);

@@ -11,9 +11,10 @@
 #include "kern/vm.h"
 
 #define PACKETS_PER_PAGE 2
-#define PACKETS_MAX      8192u
-#define VM_QUOTA         64u
-#define UPLINK_QUOTA     4096u
+#define UPLINK_SHARE     4096u /* packets that the uplink may have under way */
+#define VM_SHARE         4096u /* and all VMs together */
+#define VM_QUOTA         64u   /* and one of them, while there are plenty */
+#define VM_PART          4u    /* one VM's quota is this part of what is left */
 
 _Static_assert(sizeof(struct packet) <= PAGE_SIZE / PACKETS_PER_PAGE, "two fit in a page");
 
@@ -22,17 +23,17 @@ COUNTER(packets_used);
 COUNTER(packets_refused);
 
 static struct packet *free_list;
-static u32 uplink_packets; /* charged to the uplink */
-static u32 awaited;        /* VMs with send_refused */
+static u32 uplink_packets, vm_packets; /* under way, by who pays */
+
+/* VMs that were refused a packet, in that order; a VM stands here at most once,
+ * also when it has been told meanwhile. */
+static struct vm *waiting, **waiting_tail = &waiting;
 
 static bool
 grow(void)
 {
-	pa_t frame;
+	pa_t frame = frame_alloc(FRAME_PACKET, true);
 
-	if (counter_packets_made + PACKETS_PER_PAGE > PACKETS_MAX)
-		return false;
-	frame = frame_alloc(FRAME_PACKET, true);
 	if (frame == FRAME_NONE)
 		return false;
 	for (u32 i = 0; i < PACKETS_PER_PAGE; i++) {
@@ -45,38 +46,96 @@ grow(void)
 	return true;
 }
 
-/* Remembers that `sender` wants to be told when there is room. */
-static struct packet *
-refuse(u32 sender)
+u32
+packet_uplink_left(void)
 {
-	counter_packets_refused++;
-	if (sender != UPLINK && vm_table[sender].packets_sent > 0 &&
-	    !vm_table[sender].send_refused) {
-		vm_table[sender].send_refused = true;
-		awaited++;
+	return UPLINK_SHARE - uplink_packets;
+}
+
+/* May the VM have one more? The fewer are left, the fewer each may have: those
+ * that take much leave some for those that take little. */
+static bool
+within_quota(const struct vm *vm)
+{
+	return vm->packets_sent < MIN(VM_QUOTA, (VM_SHARE - vm_packets) / VM_PART);
+}
+
+static void
+wait_for_room(struct vm *vm)
+{
+	vm->send_refused = true;
+	if (vm->send_listed)
+		return;
+	vm->send_listed = true;
+	vm->send_next = NULL;
+	*waiting_tail = vm;
+	waiting_tail = &vm->send_next;
+}
+
+static void
+tell(struct vm *vm)
+{
+	vm->send_refused = false;
+	virq_post(vm, VIRQ_NET);
+}
+
+/* There is room again: tells the VM whose packet it was, or else the first of
+ * those that wait. */
+static void
+tell_one(struct vm *sender)
+{
+	struct vm *vm = waiting;
+
+	if (sender->send_refused) {
+		tell(sender);
+		return;
 	}
-	return NULL;
+	if (!vm)
+		return;
+	waiting = vm->send_next;
+	if (!waiting)
+		waiting_tail = &waiting;
+	vm->send_listed = false;
+	if (vm->send_refused && within_quota(vm))
+		tell(vm);
+	else if (vm->send_refused)
+		wait_for_room(vm);
+}
+
+static struct packet *
+take(u32 sender)
+{
+	struct packet *packet;
+
+	if (!free_list && !grow())
+		return NULL;
+	packet = free_list;
+	free_list = packet->next;
+	packet->next = NULL;
+	packet->sender = sender;
+	counter_packets_used++;
+	return packet;
 }
 
 struct packet *
 packet_alloc(u32 sender)
 {
-	struct packet *packet;
+	struct vm *vm = &vm_table[sender];
+	struct packet *packet = NULL;
 
-	if (sender == UPLINK ? uplink_packets >= UPLINK_QUOTA
-			     : vm_table[sender].packets_sent >= VM_QUOTA)
-		return refuse(sender);
-	if (!free_list && !grow())
-		return refuse(sender);
-	packet = free_list;
-	free_list = packet->next;
-	packet->next = NULL;
-	packet->sender = sender;
-	if (sender == UPLINK)
-		uplink_packets++;
-	else
-		vm_table[sender].packets_sent++;
-	counter_packets_used++;
+	if (sender == UPLINK) {
+		if (packet_uplink_left() > 0)
+			packet = take(sender);
+		uplink_packets += packet != NULL;
+	} else {
+		if (within_quota(vm))
+			packet = take(sender);
+		vm->packets_sent = (u16)(vm->packets_sent + (packet != NULL));
+		vm_packets += packet != NULL;
+		if (!packet)
+			wait_for_room(vm);
+	}
+	counter_packets_refused += packet == NULL;
 	return packet;
 }
 
@@ -90,18 +149,24 @@ packet_free(struct packet *packet)
 	free_list = packet;
 	if (packet->sender == UPLINK) {
 		uplink_packets--;
-		return;
+	} else {
+		vm->packets_sent--;
+		vm_packets--;
 	}
-	vm->packets_sent--;
-	if (vm->send_refused) {
-		vm->send_refused = false;
-		awaited--;
-		virq_post(vm, VIRQ_NET);
-	}
+	if (waiting)
+		tell_one(vm);
 }
 
 bool
 packet_awaited(void)
 {
-	return awaited > 0;
+	return waiting != NULL;
 }
+
+static void
+packet_destroy(struct vm *vm)
+{
+	vm->send_refused = false; /* its place in the list goes with its turn */
+}
+
+VM_HOOK(packet, NULL, packet_destroy);

@@ -24,11 +24,15 @@ struct packet {
 };
 
 /* A new packet charged to `sender`, its contents undefined; NULL if the sender
- * has as many under way as it may, or memory is short. */
+ * has as many under way as it may (fewer when many are taken), or memory is
+ * short. A VM that is refused is told when there is room: VIRQ_NET. */
 struct packet *packet_alloc(u32 sender);
 
-/* Frees a packet; a VM that was refused one is told (VIRQ_NET). */
+/* Frees a packet; one of the VMs that were refused is told. */
 void packet_free(struct packet *packet);
+
+/* How many more the uplink may have under way. */
+u32 packet_uplink_left(void);
 
 /* Does a VM wait to be told? */
 bool packet_awaited(void);

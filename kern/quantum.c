@@ -37,11 +37,11 @@ option_quantum(const char *value)
 OPTION("quantum", option_quantum, "microseconds, or with a unit: 10ms, 500us, 2000ns");
 
 void
-quantum_begin(struct vm *vm)
+quantum_begin(struct vm *vm, u64 now)
 {
 	vm->quanta++;
-	quantum_end = clock_now() + quantum_length;
-	deadline_changed();
+	quantum_end = now + quantum_length;
+	deadline_changed(quantum_end);
 }
 
 static u64

@@ -7,8 +7,8 @@
 
 #include "kern/vm.h"
 
-/* Starts a quantum of `vm`, the one that runs from now on. */
-void quantum_begin(struct vm *vm);
+/* Starts a quantum of `vm`, the one that runs from `now` (ns) on. */
+void quantum_begin(struct vm *vm, u64 now);
 
 /* Length of a quantum in ns (option quantum=). */
 extern u64 quantum_length;

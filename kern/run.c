@@ -69,7 +69,7 @@ poll_devices(void)
 static bool
 all_done(void)
 {
-	return vm_count > 1 && vm_state_count[VM_DEAD] == vm_count - 1;
+	return vm_state_count[VM_DEAD] == vm_count - 1; /* all but the supervisor's record */
 }
 
 /* No VM can run: do what is left to do, or wait for an interrupt. */
@@ -83,10 +83,12 @@ be_idle(void)
 		machine_exit(EXIT_DONE);
 	}
 	deadline_program();
-	if (!work_pending())
+	/* What was done here may have made a VM ready. */
+	if (!work_pending() && vm_state_count[VM_READY] == 0)
 		cpu_wait();
 }
 
+/* Makes the next VM in turn the current one; false if none is ready. */
 static bool
 pick_next(void)
 {
@@ -97,29 +99,40 @@ pick_next(void)
 	if (!vm)
 		return false;
 	vm_enter_state(vm, VM_RUNNING);
-	quantum_begin(vm);
 	return true;
+}
+
+/* Goes on with the current VM. */
+NORETURN static void
+resume(bool new_quantum)
+{
+	struct vm *vm = current;
+	u64 now = clock_now();
+
+	if (new_quantum)
+		quantum_begin(vm, now);
+	if (loaded != vm)
+		load(vm);
+#if LAB >= 3
+	if (vm->pending | vm->in_idle)
+		virq_deliver(vm);
+	vregs_refresh(vm, now);
+#endif
+	deadline_program();
+	guest_enter(&vm->regs);
 }
 
 NORETURN void
 run_loop(void)
 {
 	for (;;) {
-		if (work_pending())
+		if (work_due)
 			work_run();
-		if (!current && !pick_next()) {
-			be_idle();
-			continue;
-		}
-		if (loaded != current)
-			load(current);
-#if LAB >= 3
-		if (current->pending | current->in_idle)
-			virq_deliver(current);
-		vregs_refresh(current);
-#endif
-		deadline_program();
-		guest_enter(&current->regs);
+		if (current)
+			resume(false);
+		if (pick_next())
+			resume(true);
+		be_idle();
 	}
 }
 

@@ -78,24 +78,35 @@ space_create(struct vm *vm)
 	return 0;
 }
 
+/* Spends `units` of the budget if there are as many. */
+static bool
+spend(u32 *budget, u32 units)
+{
+	if (*budget < units)
+		return false;
+	*budget -= units;
+	return true;
+}
+
 /* Empties a page table; false if the budget ran out first. */
 static bool
 empty_table(struct vm *vm, u32 *table, u32 *budget)
 {
+	if (!spend(budget, SPACE_TABLE_COST))
+		return false;
 	for (u32 i = 0; i < PTES_PER_TABLE; i++) {
 		u32 entry = table[i];
 
 		if (!(entry & PTE_P))
 			continue;
-		if (*budget == 0)
-			return false;
+		if (!(entry & PTE_IMAGE)) {
+			if (!spend(budget, 1))
+				return false;
+			if (frame_use_of(ALIGN_DOWN(entry, PAGE_SIZE)) == FRAME_GUEST)
+				vm->frames--;
+			frame_free(ALIGN_DOWN(entry, PAGE_SIZE));
+		}
 		table[i] = 0;
-		if (entry & PTE_IMAGE)
-			continue;
-		--*budget;
-		if (frame_use_of(ALIGN_DOWN(entry, PAGE_SIZE)) == FRAME_GUEST)
-			vm->frames--;
-		frame_free(ALIGN_DOWN(entry, PAGE_SIZE));
 	}
 	return true;
 }

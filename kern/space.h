@@ -18,11 +18,13 @@
 int space_create(struct vm *vm);
 
 /*
- * Gives back the VM's frames, page tables and directory, at most `budget`
- * frames in this call; image pages are not the VM's. Returns true if there is
- * more to do. Copes with a space that is half built, or not at all. If the
- * processor uses this directory, it is given the kernel's first.
+ * Gives back the VM's frames, page tables and directory; image pages are not the
+ * VM's. `budget` (units) bounds this call: a frame costs one, a look through a
+ * page table SPACE_TABLE_COST. Returns true if there is more to do. Copes with a
+ * space that is half built, or not at all. If the processor uses this directory,
+ * it is given the kernel's first.
  */
+#define SPACE_TABLE_COST 16u
 bool space_destroy(struct vm *vm, u32 budget);
 
 /*

@@ -185,11 +185,14 @@ switch_from_vm(struct vm *vm, struct packet *packet)
 
 /* Does a frame from outside claim to come from a VM? */
 static bool
-outside_is_forged(const struct packet *packet)
+outside_is_forged(struct packet *packet)
 {
 	const u8 *frame = packet->data;
+	const struct arp_frame *arp = as_arp(packet);
 
 	if (is_vm_mac(frame + MAC_BYTES))
+		return true;
+	if (arp && (is_vm_mac(arp->sender_mac) || is_vm_address(read32(arp->sender_ip))))
 		return true;
 	return read16(frame + TYPE_OFFSET) == TYPE_IPV4 &&
 	       packet->length >= IPV4_OFFSET + IPV4_BYTES &&

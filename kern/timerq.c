@@ -10,7 +10,7 @@
 #include "kern/timerq.h"
 #include "kern/virq.h"
 
-#define EXPIRE_MAX 64
+#define EXPIRE_MAX 32
 
 static struct vm **heap; /* heap[1] is the earliest */
 static u32 heap_size;
@@ -62,8 +62,7 @@ timerq_insert(struct vm *vm, u64 deadline)
 	ASSERT(vm->timer_slot == 0);
 	vm->deadline = deadline;
 	sift_up(vm, ++heap_size);
-	if (vm->timer_slot == 1)
-		deadline_changed();
+	deadline_changed(deadline);
 }
 
 void
@@ -103,11 +102,4 @@ timerq_expire(u64 now)
 
 DEADLINE(timerq, timerq_next, timerq_expire);
 
-static int
-timerq_create(struct vm *vm)
-{
-	(void)vm;
-	return 0;
-}
-
-VM_HOOK(timerq, timerq_create, timerq_cancel);
+VM_HOOK(timerq, NULL, timerq_cancel);

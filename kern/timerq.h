@@ -14,7 +14,7 @@ void timerq_insert(struct vm *vm, u64 deadline);
 void timerq_cancel(struct vm *vm);
 
 /* Posts VIRQ_TIMER to the VMs whose deadline is at or before `now`, earliest
- * first, at most 64 in one call; they are out of the queue then. */
+ * first, at most 32 in one call; they are out of the queue then. */
 void timerq_expire(u64 now);
 
 /* The earliest deadline; TIME_NEVER if the queue is empty. */

@@ -57,13 +57,14 @@ ENTRY(trap_entry)
 	pushal
 	movl %esp, %ebx
 	testb $3, TF_CS(%ebx)
-	jz 1f
+	jz .Lfrom_ring_0
 	/* The frame ends where the record ends: nothing may be pushed below it. */
 	movl $kernel_stack_top, %esp
 	xorl %ebp, %ebp
 	/* The gate cleared IF, TF and NT. Of the rest only these few matter here,
 	 * and they are hardly ever set. */
-1:	testl $(EFLAGS_AC | EFLAGS_DF | EFLAGS_ID), TF_EFLAGS(%ebx)
+.Lfrom_ring_0:
+	testl $(EFLAGS_AC | EFLAGS_DF | EFLAGS_ID), TF_EFLAGS(%ebx)
 	jz 1f
 	pushl $EFLAGS_FIXED
 	popfl

@@ -6,6 +6,7 @@
 #include "kern/lapic.h"
 #include "kern/trap.h"
 #include "kern/uart.h"
+#include "kern/work.h"
 #include "kern/x86.h"
 
 #define COM1       0x3f8
@@ -13,6 +14,7 @@
 #define REG_DATA   0
 #define REG_IER    1
 #define IER_INPUT  0x01
+#define IER_ROOM   0x02
 #define REG_FCR    2
 #define FCR_ENABLE 0x07 /* FIFOs on and cleared, interrupt at the first byte */
 #define REG_LCR    3
@@ -25,7 +27,10 @@
 #define LSR_ROOM   0x20
 #define DIVISOR    1  /* 115,200 baud */
 #define INPUT_MAX  64 /* bytes taken in one interrupt */
+#define FIFO_SIZE  16 /* bytes that an empty transmitter takes */
 #define PATIENCE   100000
+
+static bool input_on;
 
 void
 uart_init(void)
@@ -43,7 +48,14 @@ void
 uart_enable_input(void)
 {
 	ioapic_route(COM1_IRQ, VECTOR_UART);
+	input_on = true;
 	outb(COM1 + REG_IER, IER_INPUT);
+}
+
+u32
+uart_room(void)
+{
+	return inb(COM1 + REG_LSR) & LSR_ROOM ? FIFO_SIZE : 0;
 }
 
 void
@@ -54,13 +66,47 @@ uart_put(char c)
 	outb(COM1 + REG_DATA, (u8)c);
 }
 
+void
+uart_send(const char *bytes, u32 count)
+{
+	while (count-- > 0)
+		outb(COM1 + REG_DATA, (u8)*bytes++);
+}
+
+void
+uart_await_room(void)
+{
+	if (input_on)
+		outb(COM1 + REG_IER, IER_INPUT | IER_ROOM);
+}
+
+/* Takes some input; true if there is more. The interrupt is an edge: whoever
+ * leaves input behind has to come back for it. */
+static bool
+take_input(struct work *work)
+{
+	(void)work;
+	for (int i = 0; i < INPUT_MAX; i++) {
+		if (!(inb(COM1 + REG_LSR) & LSR_INPUT))
+			return false;
+		uart_received((char)inb(COM1 + REG_DATA));
+	}
+	return true;
+}
+
+static struct work input_work = {.run = take_input};
+
 static void
 uart_interrupt(struct trapframe *frame)
 {
 	(void)frame;
 	lapic_eoi();
-	for (int i = 0; i < INPUT_MAX && inb(COM1 + REG_LSR) & LSR_INPUT; i++)
-		uart_received((char)inb(COM1 + REG_DATA));
+	if (take_input(&input_work))
+		work_add(&input_work);
+	if (inb(COM1 + REG_LSR) & LSR_ROOM) {
+		outb(COM1 + REG_IER, IER_INPUT);
+		uart_sendable();
+	}
 }
 
 TRAP(VECTOR_UART, uart_interrupt);

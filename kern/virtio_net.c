@@ -19,8 +19,8 @@
 
 #define RX_QUEUE   0
 #define TX_QUEUE   1
-#define RX_BUFFERS 128
-#define BUDGET     24 /* frames taken in one go */
+#define RX_BUFFERS VIRTQ_SIZE
+#define BUDGET     16 /* frames taken in one go */
 #define KICK_DELAY (NS_PER_MS / 2)
 #define KICK_BATCH 8 /* frames sent before the card is told, if nobody waits */
 
@@ -122,7 +122,7 @@ static void
 kick_later(void)
 {
 	kick_at = clock_now() + KICK_DELAY;
-	deadline_changed();
+	deadline_changed(kick_at);
 }
 
 static u64
@@ -162,6 +162,13 @@ uplink_send(struct packet *packet)
 		kick_later();
 }
 
+/* Does anybody wait for frames to have left? */
+static bool
+tx_awaited(void)
+{
+	return backlog || (packet_awaited() && tx.free_count < tx.size);
+}
+
 /* Between quanta: both rings, without an interrupt. Interrupts for what was
  * sent are wanted only while somebody waits for room. */
 static bool
@@ -173,10 +180,10 @@ net_poll(void)
 		return false;
 	kick_tx();
 	reclaim_tx();
-	virtq_interrupts(&tx, backlog || packet_awaited());
+	virtq_interrupts(&tx, tx_awaited());
 	more = drain_rx();
 	virtq_interrupts(&rx, !more);
-	return more || virtq_pending(&rx) || ((backlog || packet_awaited()) && virtq_pending(&tx));
+	return more || virtq_pending(&rx) || (tx_awaited() && virtq_pending(&tx));
 }
 
 POLLER(net_poll);

@@ -12,7 +12,7 @@
 #include "kern/vm.h"
 #include "lib/format.h"
 
-#define DESTROY_BUDGET 64 /* frames that one slice of work gives back */
+#define DESTROY_BUDGET 64 /* units of space_destroy in one slice of work */
 
 COUNTER(vms_killed);
 COUNTER(vms_terminated);

@@ -2,15 +2,20 @@
  *
  * A virtual machine's record, and the states it goes through.
  *
- *            vm_create            sched_pick             quantum ends
- *   NEW ----------------> READY ------------> RUNNING ----------------+
- *                          ^ ^                 |   |                  |
- *                          | +-----------------|---|------------------+
- *                virq_post |                   |   | fault, terminate
- *                          |       vinstr_idle |   v
- *                         IDLE <---------------+  DYING -----> DEAD
- *                          |     killed            ^   memory
- *                          +-----------------------+   is free
+ *          vm_create             sched_pick             quantum ends
+ *   NEW --------------> READY ------------> RUNNING ----------------+
+ *    |                  |  ^ ^               |   |                  |
+ *    |                  |  | +---------------|---|------------------+
+ *    |                  |  | virq_post       |   | fault, terminate
+ *    |                  |  |     vinstr_idle |   |
+ *    |                  |  IDLE <------------+   |
+ *    | no memory        |   |                    |
+ *    v                  v   v   killed           v
+ *   DYING <-----------------------------------------
+ *    |
+ *    | its memory is free
+ *    v
+ *   DEAD
  *
  * Only RUNNING executes; only READY is in the scheduler's queue. DYING holds
  * memory that a work item gives back in slices. vm_enter_state alone changes
@@ -50,9 +55,8 @@ struct vm {
 
 	/* vm.c: who it is */
 	u32 number;
-	u8 state;          /* enum vm_state; vm_enter_state changes it */
-	bool in_idle;      /* gave the CPU away in idle, which has yet to return */
-	bool send_refused; /* wants VIRQ_NET when it may send again */
+	u8 state;     /* enum vm_state; vm_enter_state changes it */
+	bool in_idle; /* gave the CPU away in idle, which has yet to return */
 	const struct image *image;
 	u32 memory_size; /* bytes, a multiple of PAGE_SIZE */
 
@@ -63,7 +67,11 @@ struct vm {
 
 	/* sched.c: its place in the queue of those that are ready */
 	struct vm *next, *prev;
-	u32 quanta; /* given so far */
+	u32 quanta;      /* given so far */
+	u32 quanta_told; /* as the register page says */
+
+	/* vinstr.c: what it has in the console's ring, about */
+	u32 console_used, console_epoch;
 
 	/* virq.c */
 	u32 pending; /* the truth; the register page has a copy */
@@ -75,7 +83,9 @@ struct vm {
 
 	/* netq.c: frames received, oldest first; frames in the machine that it sent */
 	struct packet *queue_head, *queue_tail;
-	u16 queue_length, packets_sent;
+	u16 queue_length, queue_from_vms, packets_sent;
+	bool send_refused, send_listed; /* wants VIRQ_NET when it may send; is in that list */
+	struct vm *send_next;
 	u32 packets_dropped;
 
 	struct work work; /* frees its memory */
@@ -116,7 +126,7 @@ void vm_terminate(struct vm *vm, i32 status);
  * create may fail (a negative error): the VM is then not created. destroy
  * must cope with a create that never ran. */
 struct vm_hook {
-	int (*create)(struct vm *vm);
+	int (*create)(struct vm *vm); /* or NULL */
 	void (*destroy)(struct vm *vm);
 };
 #define VM_HOOK(name, create, destroy) \

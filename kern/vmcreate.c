@@ -129,7 +129,7 @@ run_hooks(struct vm *vm)
 {
 	TABLE_FOR(vm_hooks, struct vm_hook, hook)
 	{
-		int error = hook->create(vm);
+		int error = hook->create ? hook->create(vm) : 0;
 
 		if (error < 0)
 			return error;

@@ -5,8 +5,6 @@
 #include "kern/kernel.h"
 #include "kern/vm.h"
 
-#define LINES_PER_ROUND 32
-
 static bool
 command_vms(const char *argument, u32 round)
 {

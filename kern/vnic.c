@@ -3,15 +3,17 @@
  * The virtual network card: packet_send and packet_receive, one frame or a
  * list. Nothing to set up, one instruction a frame.
  */
+#include "kern/backing.h"
 #include "kern/door.h"
 #include "kern/gate.h"
 #include "kern/kernel.h"
 #include "kern/netq.h"
 #include "kern/switch.h"
 
-/* Elements that one instruction does: frames are copied, so fewer than a unit
- * of plain work allows. The guest sees a smaller number done. */
-#define ELEMENTS_PER_ENTRY 24
+/* What one instruction does at most before it returns the number done: frames
+ * are copied, and pages that they touch for the first time filled. */
+#define ELEMENTS_PER_ENTRY 16
+#define PAGES_PER_ENTRY    8
 
 static int
 send_frame(struct vm *vm, gva_t address, u32 length)
@@ -108,11 +110,11 @@ static i32
 run_list(struct vm *vm, int (*run)(struct vm *vm, gva_t at))
 {
 	u32 count = vm->regs.ecx;
-	u32 done = 0;
+	u32 done = 0, pages = backing_pages;
 
 	if (count > VECTOR_MAX)
 		return -E_TOOLONG;
-	while (done < MIN(count, ELEMENTS_PER_ENTRY)) {
+	while (done < MIN(count, ELEMENTS_PER_ENTRY) && backing_pages - pages < PAGES_PER_ENTRY) {
 		int error = run(vm, vm->regs.ebx + done * sizeof(struct packet_element));
 
 		if (error < 0)

@@ -106,15 +106,16 @@ vregs_init(struct vm *vm, const char *args)
 }
 
 void
-vregs_refresh(struct vm *vm)
+vregs_refresh(struct vm *vm, u64 now)
 {
 	struct vregs *v = vm->vregs;
 
-	v->time = clock_now();
+	v->time = now;
 	v->virq_pending = vm->pending;
 	v->packets_waiting = vm->queue_length;
-	if (v->quanta == vm->quanta)
+	if (vm->quanta_told == vm->quanta)
 		return;
+	vm->quanta_told = vm->quanta;
 	/* Counters change at the start of each quantum: no guest needs them more
 	 * often, and this is the path of every virtual instruction. */
 	v->quanta = vm->quanta;

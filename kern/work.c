@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * The queue of unfinished work. run.c runs one slice per entry, and slices
- * back to back while no VM can run.
+ * The queue of unfinished work. run.c runs the slices.
  */
 #include "kern/clock.h"
 #include "kern/deadline.h"
 #include "kern/kernel.h"
 #include "kern/work.h"
 
-/* A guest that never enters the kernel is interrupted this often while there is
- * work, so that the work gets on. */
+/* Guests are interrupted this often while there is work. */
 #define WORK_PERIOD (NS_PER_MS / 2)
 
 struct work *work_head;
@@ -17,13 +15,15 @@ struct work *work_head;
 static struct work **tail = &work_head;
 static u64 last_slice;
 
+bool work_due;
+
 void
 work_add(struct work *work)
 {
 	if (work->queued)
 		return;
 	if (!work_head)
-		deadline_changed();
+		deadline_changed(last_slice + WORK_PERIOD);
 	work->queued = true;
 	work->next = NULL;
 	*tail = work;
@@ -44,6 +44,7 @@ work_run(void)
 	if (work->run(work))
 		work_add(work);
 	last_slice = clock_now();
+	work_due = false;
 	return work_head != NULL;
 }
 
@@ -56,7 +57,8 @@ work_next(void)
 static void
 work_expire(u64 now)
 {
-	last_slice = now; /* the slice itself runs on the way out (run.c) */
+	last_slice = now;
+	work_due = true; /* the slice itself runs on the way out (run.c) */
 }
 
 DEADLINE(work, work_next, work_expire);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Work that is too long for one entry of the kernel, done in slices.
+ * Work that is too long for one entry of the kernel, done in slices: back to
+ * back while no guest can run, otherwise one every half millisecond, in an entry
+ * of its own (a timer interrupt). So a virtual instruction never pays for it.
  */
 #ifndef KERN_WORK_H
 #define KERN_WORK_H
@@ -11,7 +13,8 @@
 struct work {
 	struct work *next;
 	bool queued;
-	bool (*run)(struct work *work); /* one slice, at most 64 units; true: there is more */
+	bool (*run)(struct work *work); /* one slice: at most some 20,000 machine
+					 * instructions; true: there is more */
 };
 
 /* Queues `work` behind the others; if it is queued already, nothing happens. */
@@ -21,6 +24,7 @@ void work_add(struct work *work);
 bool work_run(void);
 
 extern struct work *work_head; /* the next item; NULL: there is no work */
+extern bool work_due;          /* a slice is due although guests can run */
 
 /* Is there work? */
 static inline bool

@@ -16,6 +16,8 @@
 #define CR0_MP BIT(1)  /* WAIT traps when TS is set */
 #define CR0_EM BIT(2)  /* floating point traps */
 #define CR0_TS BIT(3)  /* MMX and SSE trap */
+#define CR0_ET BIT(4)  /* always set */
+#define CR0_NE BIT(5)  /* floating point errors as exceptions */
 #define CR0_WP BIT(16) /* read-only binds ring 0 too */
 #define CR0_PG BIT(31) /* paging */
 

@@ -101,12 +101,13 @@ struct packet_element {
 
 /* The virtual registers. The guest may write every byte; the kernel reads
  * back only the words marked (guest), trusts none of them, and refreshes the
- * rest at every entry ("entry") or once when the VM is made ("boot"). A 64-bit
+ * rest at every entry ("entry"), at the start of each quantum ("quantum"), or
+ * once when the VM is made ("boot"). A 64-bit
  * register is read high, low, high again, until both highs agree. */
 struct vregs {
 	/* 0x000: virtual interrupts */
 	u32 virq_enable;     /* (guest) 1: upcalls may come; an upcall clears it */
-	u32 virq_handler;    /* (guest) address of the upcall handler; 0: none yet */
+	u32 virq_handler;    /* (guest) address of the upcall handler; set it before the flag */
 	u32 upcall_eip;      /* upcall: where the VM was */
 	u32 upcall_eflags;   /* upcall: its flags */
 	u32 upcall_bits;     /* upcall: all bits that this upcall delivers */
@@ -131,12 +132,12 @@ struct vregs {
 	u32 disks; /* boot: number of virtual disks */
 	u8 reserved3[16];
 	/* 0x080: counters */
-	u32 quanta; /* quantum: quanta given; this and the next five change at a quantum's start */
-	u32 virqs_posted;    /* entry: interrupts posted */
-	u32 virqs_merged;    /* entry: of those, merged with one still pending */
-	u32 virqs_delivered; /* entry: upcalls, and masks returned by idle */
-	u32 packets_dropped; /* entry: frames for this VM that found no room */
-	u32 frames_used;     /* entry: pages of RAM that this VM owns */
+	u32 quanta;          /* quantum: quanta given */
+	u32 virqs_posted;    /* quantum: interrupts posted */
+	u32 virqs_merged;    /* quantum: of those, merged with one still pending */
+	u32 virqs_delivered; /* quantum: upcalls, and masks returned by idle */
+	u32 packets_dropped; /* quantum: frames for this VM that found no room */
+	u32 frames_used;     /* quantum: pages of RAM that this VM owns */
 	u8 reserved4[40];
 	/* 0x0c0 */
 	u8 seed[32]; /* boot: random, different for every VM and start */

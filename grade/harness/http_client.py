@@ -129,8 +129,10 @@ def garbage(host: str, count: int) -> None:
                 stream.shutdown(socket.SHUT_WR)
                 while stream.recv(65536):
                     pass
-            except (ConnectionResetError, BrokenPipeError):
-                pass  # a refusal, too
+            except TimeoutError:
+                raise
+            except OSError:
+                pass  # reset, broken pipe, not connected any more: a refusal, too
     one_orderly(host)
 
 

@@ -20,6 +20,7 @@
 struct vm *vm_table;
 u32 vm_count = VMS;
 bool deadline_stale;
+u64 timer_deadline;
 
 static struct vm vms[VMS];
 static u64 model[VMS]; /* deadline, or TIME_NEVER */
