@@ -144,6 +144,7 @@ struct vregs {
 	u8 reserved5[32];
 	/* 0x100 */
 	char args[ARGS_MAX]; /* boot: arguments, NUL-terminated */
+
 	/* 0x200: reserved for the disk's completion ring and the console */
 };
 
