@@ -12,9 +12,10 @@
 
 #define PACKETS_PER_PAGE 2
 #define UPLINK_SHARE     4096u /* packets that the uplink may have under way */
-#define VM_SHARE         4096u /* and all VMs together */
-#define VM_QUOTA         64u   /* and one of them, while there are plenty */
-#define VM_PART          4u    /* one VM's quota is this part of what is left */
+#define VM_OWN           2u    /* a VM may always have these */
+#define VM_SHARE         4096u /* what all VMs may have together besides */
+#define VM_QUOTA         64u   /* what one of them may have in all */
+#define VM_PART          4u    /* and of the common share: this part of what is left */
 
 _Static_assert(sizeof(struct packet) <= PAGE_SIZE / PACKETS_PER_PAGE, "two fit in a page");
 
@@ -23,7 +24,8 @@ COUNTER(packets_used);
 COUNTER(packets_refused);
 
 static struct packet *free_list;
-static u32 uplink_packets, vm_packets; /* under way, by who pays */
+static u32 uplink_packets;
+static u32 shared_packets; /* VMs' packets under way, each VM's own ones not counted */
 
 /* VMs that were refused a packet, in that order; a VM stands here at most once,
  * also when it has been told meanwhile. */
@@ -52,12 +54,30 @@ packet_uplink_left(void)
 	return UPLINK_SHARE - uplink_packets;
 }
 
-/* May the VM have one more? The fewer are left, the fewer each may have: those
- * that take much leave some for those that take little. */
+/* May the VM have one more? The fewer are left of the common share, the fewer
+ * each may have of it; and whoever takes little always gets it. */
 static bool
 within_quota(const struct vm *vm)
 {
-	return vm->packets_sent < MIN(VM_QUOTA, (VM_SHARE - vm_packets) / VM_PART);
+	u32 sent = vm->packets_sent;
+
+	return sent < VM_OWN ||
+	       (sent < VM_QUOTA && sent - VM_OWN < (VM_SHARE - shared_packets) / VM_PART);
+}
+
+/* Charges the VM for a packet. */
+static void
+charge(struct vm *vm)
+{
+	shared_packets += vm->packets_sent >= VM_OWN;
+	vm->packets_sent++;
+}
+
+static void
+discharge(struct vm *vm)
+{
+	vm->packets_sent--;
+	shared_packets -= vm->packets_sent >= VM_OWN;
 }
 
 static void
@@ -130,9 +150,9 @@ packet_alloc(u32 sender)
 	} else {
 		if (within_quota(vm))
 			packet = take(sender);
-		vm->packets_sent = (u16)(vm->packets_sent + (packet != NULL));
-		vm_packets += packet != NULL;
-		if (!packet)
+		if (packet)
+			charge(vm);
+		else
 			wait_for_room(vm);
 	}
 	counter_packets_refused += packet == NULL;
@@ -147,12 +167,10 @@ packet_free(struct packet *packet)
 	counter_packets_used--;
 	packet->next = free_list;
 	free_list = packet;
-	if (packet->sender == UPLINK) {
+	if (packet->sender == UPLINK)
 		uplink_packets--;
-	} else {
-		vm->packets_sent--;
-		vm_packets--;
-	}
+	else
+		discharge(vm);
 	if (waiting)
 		tell_one(vm);
 }
