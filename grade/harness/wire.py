@@ -37,12 +37,18 @@ class Wire:
         self._socket.close()
 
     def send(self, frame: bytes, seconds: float = 20.0) -> None:
-        """Put one frame on the wire; waits while QEMU has no room."""
+        """Put one frame on the wire; waits while QEMU has no room, or isn't there yet."""
+        deadline = time.monotonic() + seconds
         self._socket.settimeout(seconds)
-        try:
-            self._socket.sendto(frame, str(self.remote))
-        except OSError as error:
-            raise Infrastructure(f"QEMU takes no frame: {error}") from error
+        while True:
+            try:
+                self._socket.sendto(frame, str(self.remote))
+                return
+            except OSError as error:
+                early = isinstance(error, (FileNotFoundError, ConnectionRefusedError))
+                if not early or self.seen or time.monotonic() > deadline:
+                    raise Infrastructure(f"QEMU takes no frame: {error}") from error
+            time.sleep(0.01)
 
     def receive(self, seconds: float = 5.0) -> bytes | None:
         """The next frame from the machine, or None if none comes in time."""
