@@ -87,9 +87,11 @@ class Serial:
         ]
 
     def expect(self, pattern: str, seconds: float = 20.0) -> re.Match[str]:
-        """Wait for a regular expression (multi-line mode) after the last match."""
+        """Wait for a regular expression (multi-line mode) after the last match. One that ends in $
+        waits for the line's end: half a line, as the log may have it now, doesn't match."""
         budget = Budget(self._process.pid, seconds)
-        expression = re.compile(pattern, re.MULTILINE)
+        whole_line = "(?=\n)" if pattern.endswith("$") else ""
+        expression = re.compile(pattern + whole_line, re.MULTILINE)
         while True:
             ended = self._process.poll() is not None  # before the log is read: nothing is missed
             if match := expression.search(self.text(), self._place):
