@@ -18,6 +18,8 @@ from grade.harness.verdict import Infrastructure, TimedOut
 
 WALL_PER_CPU = 3.0
 _POLL = 0.005
+_STILL_CPU = 0.05  # seconds: a halted QEMU uses a few ms of CPU now and then
+_STILL_WALL = 15.0  # seconds: longer than any test's guest sleeps
 PROMPT = "denali> "
 _BEHIND_PROMPT = re.compile(rf"^{PROMPT}(?=(?:vm \d+|panic|denali):)", re.MULTILINE)
 _TAIL = 25  # lines of the log that a failure shows
@@ -31,6 +33,7 @@ class Budget:
         self.seconds = seconds
         self._cpu = cpu_seconds(pid)
         self._wall = time.monotonic()
+        self._seen = (self._cpu, self._wall)  # CPU time when it last moved, and when that was
 
     def spent(self) -> str | None:
         """None while there is time left, else which limit was reached."""
@@ -40,6 +43,13 @@ class Budget:
         if wall > self.seconds * WALL_PER_CPU:
             return f"after {wall:.1f} s, of which QEMU used {cpu:.1f} s of CPU"
         return None
+
+    def still(self) -> bool:
+        """Whether QEMU has hardly used the CPU for so long that a sleeper would have woken."""
+        cpu, wall = cpu_seconds(self._pid), time.monotonic()
+        if cpu - self._seen[0] > _STILL_CPU:
+            self._seen = (cpu, wall)
+        return wall - self._seen[1] > _STILL_WALL
 
     def starved(self) -> bool:
         """Whether the host has given QEMU less than a third of the time that it could have used."""
@@ -102,6 +112,8 @@ class Serial:
                 self.on_end(self.report(what))
             if spent := budget.spent():
                 self._give_up(f"{what}: not there {spent}", budget)
+            if budget.still() and self.asleep():
+                raise TimedOut(self.report(f"{what}: the machine sleeps, and nothing wakes it"))
             time.sleep(_POLL)
 
     def report(self, what: str) -> str:
