@@ -120,20 +120,19 @@ thread_wake_sleepers(void)
 static void
 check_guard(const struct thread *thread)
 {
-	if (!thread->guard)
+	if (!thread->block)
 		return;
 	for (u32 i = 0; i < GUARD_WORDS; i++)
-		if (thread->guard[i] != GUARD_VALUE)
+		if (thread->block[i] != GUARD_VALUE)
 			die("thread %s: stack overflow", thread->name);
 }
 
 static void
 free_ended(void)
 {
-	struct thread *thread = ended;
-
+	if (ended)
+		free(ended->block);
 	ended = NULL;
-	free(thread);
 }
 
 /* Takes the first of a queue; NULL: it's empty. */
@@ -160,12 +159,12 @@ switch_to(struct thread *to)
 {
 	struct thread *from = current;
 
+	check_guard(from);
 	to->fresh = false;
 	woken = false;
 	turn_start = clock_now();
 	if (to == from)
 		return;
-	check_guard(from);
 	current = to;
 	thread_switch(&from->esp, to->esp);
 	free_ended();
@@ -289,25 +288,29 @@ thread_begin(void)
 	thread_exit(current->function(current->arg));
 }
 
-/* A thread that isn't in any queue yet. */
+/* A thread that isn't in any queue yet. Its record is above its stack: what
+ * overflows destroys the guard first, and not the record that knows about it. */
 static struct thread *
 make(const char *name, int (*function)(void *), void *arg, u32 stack)
 {
+	u32 words = GUARD_WORDS + ALIGN_UP(stack, 16u) / sizeof(u32);
 	struct thread *thread;
-	u32 *top;
+	u32 *block, *top;
 
-	stack = ALIGN_UP(stack, 16u);
-	thread = calloc(1, sizeof *thread + GUARD_WORDS * sizeof(u32) + stack);
-	if (!thread)
+	block = calloc(1, words * sizeof(u32) + sizeof *thread);
+	if (!block)
 		return NULL;
-	thread->name = name;
-	thread->function = function;
-	thread->arg = arg;
-	thread->deadline = FOREVER;
-	thread->guard = (u32 *)(thread + 1);
 	for (u32 i = 0; i < GUARD_WORDS; i++)
-		thread->guard[i] = GUARD_VALUE;
-	top = thread->guard + GUARD_WORDS + stack / sizeof(u32);
+		block[i] = GUARD_VALUE;
+	top = block + words;
+	thread = (struct thread *)top;
+	*thread = (struct thread){
+		.name = name,
+		.function = function,
+		.arg = arg,
+		.deadline = FOREVER,
+		.block = block,
+	};
 	*--top = 0; /* thread_begin's own return address: it never returns */
 	*--top = (u32)thread_begin;
 	thread->esp = (u32)(top - 4); /* ebp, ebx, esi, edi: zero */
@@ -366,7 +369,7 @@ thread_join(struct thread *thread)
 	if (!thread->done)
 		thread_block(&thread->joiners, FOREVER);
 	status = thread->status;
-	free(thread);
+	free(thread->block);
 	virq_restore(on);
 	return status;
 }
@@ -378,7 +381,7 @@ thread_detach(struct thread *thread)
 
 	thread->detached = true;
 	if (thread->done)
-		free(thread);
+		free(thread->block);
 	virq_restore(on);
 }
 

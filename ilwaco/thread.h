@@ -9,8 +9,8 @@
  *
  *   a thread's block of memory
  *
- *   struct thread | guard | stack ...................... | first frame
- *   low addresses           grows down <-----------------  high addresses
+ *   guard | stack ............................... | struct thread
+ *   low addresses        grows down <-------------  high addresses
  */
 #ifndef ILWACO_THREAD_H
 #define ILWACO_THREAD_H
@@ -37,7 +37,7 @@ struct thread {
 	bool fresh; /* woken, and didn't run since */
 	int status; /* what its function returned */
 	int error;  /* its errno */
-	u32 *guard; /* GUARD_WORDS below its stack; NULL: the image guards it (main) */
+	u32 *block; /* guard, stack and this; NULL: main's, which the image guards */
 	struct waitq joiners;
 	const char *name;
 	int (*function)(void *);
