@@ -48,20 +48,25 @@ say(const char *text)
 	gate(VI_CONSOLE_WRITE, (u32)text, length);
 }
 
+/* One instruction for the whole line: nobody else's text can come between. `name`
+ * has at most 32 bytes. */
 static UNUSED void
 say_number(const char *name, u32 value)
 {
-	char digits[12];
-	u32 at = sizeof(digits) - 1;
+	char line[48];
+	u32 at = sizeof(line) - 1, length = 0;
 
-	digits[at] = '\0';
-	digits[--at] = '\n';
+	while (name[length])
+		length++;
+	line[at] = '\0';
+	line[--at] = '\n';
 	do {
-		digits[--at] = (char)('0' + value % 10);
+		line[--at] = (char)('0' + value % 10);
 		value /= 10;
 	} while (value);
-	say(name);
-	say(digits + at);
+	while (length > 0)
+		line[--at] = name[--length];
+	say(line + at);
 }
 
 __attribute__((noreturn)) static UNUSED void
