@@ -7,8 +7,8 @@
 #include "kern/netq.h"
 #include "kern/virq.h"
 
-#define QUEUE_MAX   128u
-#define FROM_VMS    64u /* places of those that VMs' frames may take: the rest is the uplink's */
+#define QUEUE_MAX   256u
+#define FROM_VMS    128u /* places of those that VMs' frames may take: the rest is the uplink's */
 #define UPLINK_PART 16u /* one queue may hold this part of what the uplink has left */
 
 COUNTER(net_queued);

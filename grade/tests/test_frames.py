@@ -216,3 +216,26 @@ def test_everything_is_given_back(lab: Lab) -> None:
         for pool in ("packets", "guest pages", "page tables"):
             table["free"] += table.pop(pool)
     assert after == before
+
+
+def test_half_open_connections_do_not_shut_a_server(lab: Lab) -> None:
+    """Thousands of handshakes that are never finished, from addresses where nobody lives, fill the
+    server's table of connections; a client that does finish its own is served at once."""
+    wire = lab.wire()
+    machine = lab.boot(lab.guest("httpd"), wire=wire)
+    machine.expect(r"^\[vm 1\] httpd: serving")
+    dice = random.Random(9)
+    server = vm_address(1)
+    for _ in range(1000):
+        nobody = f"10.9.{dice.randrange(256)}.{dice.randrange(1, 255)}"
+        port, sequence = dice.randrange(1024, 65536), dice.getrandbits(32)
+        wire.send(packet.to_vm(1, packet.tcp(nobody, port, server, 80, sequence)))
+    wire.drain()
+    syn = packet.to_vm(1, packet.tcp(HOST_IP, 5000, server, 80, 1000))
+    answer = wire.ask(syn, lambda f: f.kind == "tcp" and f.port == 5000 and f.acknowledge == 1001)
+    assert answer.flags == packet.SYN | packet.ACK
+    request = b"GET /status.json HTTP/1.1\r\nHost: vm\r\n\r\n"
+    segment = packet.tcp(HOST_IP, 5000, server, 80, 1001, answer.sequence + 1, packet.ACK, request)
+    page = wire.ask(packet.to_vm(1, segment), lambda f: f.port == 5000 and bool(f.data))
+    assert page.data.startswith(b"HTTP/1.1 200 OK")
+    machine.check()
