@@ -8,16 +8,15 @@
 #include "kern/lapic.h"
 #include "kern/x86.h"
 
-#define PIT_HZ        1193182u
-#define PIT_CHANNEL2  0x42
-#define PIT_COMMAND   0x43
-#define PIT_ONE_SHOT  0xb0 /* channel 2, low byte then high, mode 0 */
-#define SPEAKER_PORT  0x61
-#define SPEAKER_GATE  0x01 /* lets channel 2 count */
-#define SPEAKER_OUT2  0x20 /* channel 2 has counted down */
-#define SAMPLE_MS     10
-#define SAMPLES       3
-#define FRACTION_BITS 24
+#define PIT_HZ       1193182u
+#define PIT_CHANNEL2 0x42
+#define PIT_COMMAND  0x43
+#define PIT_ONE_SHOT 0xb0 /* channel 2, low byte then high, mode 0 */
+#define SPEAKER_PORT 0x61
+#define SPEAKER_GATE 0x01 /* lets channel 2 count */
+#define SPEAKER_OUT2 0x20 /* channel 2 has counted down */
+#define SAMPLE_MS    10
+#define SAMPLES      3
 
 struct clock_rates clock_rates;
 
@@ -60,6 +59,6 @@ clock_calibrate(void)
 	clock_rates.timer_khz = best_timer / SAMPLE_MS;
 	if (clock_rates.tsc_khz < 10000 || clock_rates.timer_khz < 1000)
 		fatal("clock: the time stamp counter or the APIC timer stands still");
-	clock_rates.ns_per_tick = (u32)((1000000ull << FRACTION_BITS) / clock_rates.tsc_khz);
+	clock_rates.ns_per_tick = (u32)((1000000ull << CLOCK_FRACTION_BITS) / clock_rates.tsc_khz);
 	kprintf("clock: TSC %u kHz, timer %u kHz\n", clock_rates.tsc_khz, clock_rates.timer_khz);
 }

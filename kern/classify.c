@@ -29,9 +29,11 @@ page_fault(struct trapframe *frame)
 {
 	gva_t address = read_cr2();
 
-	/* The page is there, and it wasn't the guest that was refused: an emulated
-	 * processor reads the stack of a far return with the kernel's rights, which
-	 * SMAP forbids. No page helps. */
+	/* The page is there, and it wasn't the guest that was refused: QEMU 7.2 uses
+	 * the stack of a far call or return of ring 3 with the kernel's rights. For
+	 * a guest's page SMAP forbids that, and no page helps. For an address of the
+	 * kernel it goes through: an error of that emulator which a kernel that is
+	 * mapped in every address space can't mend; a processor does it right. */
 	if ((frame->error & (PF_PRESENT | PF_USER)) == PF_PRESENT)
 		vm_kill(current, "excluded instruction: far return at eip %08x", frame->eip);
 	else

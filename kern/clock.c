@@ -9,8 +9,7 @@
 #include "kern/trap.h"
 #include "kern/x86.h"
 
-#define FRACTION_BITS 24
-#define TIMER_MAX     0xffffffffu
+#define TIMER_MAX 0xffffffffu
 
 u64 timer_deadline = TIME_NEVER;
 
@@ -21,7 +20,7 @@ clock_now(void)
 	u64 low = (u64)(u32)ticks * clock_rates.ns_per_tick;
 	u64 high = (u64)(u32)(ticks >> 32) * clock_rates.ns_per_tick;
 
-	return (high << (32 - FRACTION_BITS)) + (low >> FRACTION_BITS);
+	return (high << (32 - CLOCK_FRACTION_BITS)) + (low >> CLOCK_FRACTION_BITS);
 }
 
 /* Timer ticks that last at least `ns`, as many as one shot can. */

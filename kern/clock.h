@@ -12,12 +12,14 @@
 #define NS_PER_S   1000000000ull
 #define TIME_NEVER (~(u64)0)
 
+#define CLOCK_FRACTION_BITS 24
+
 /* What clock_calibrate measured. */
 struct clock_rates {
 	u32 tsc_khz;     /* time stamp counter */
 	u32 timer_khz;   /* local APIC timer */
 	u64 tsc_start;   /* counter at time 0 */
-	u32 ns_per_tick; /* of the counter, a fraction: 8.24 bits */
+	u32 ns_per_tick; /* of the counter, a fraction with CLOCK_FRACTION_BITS */
 };
 extern struct clock_rates clock_rates;
 

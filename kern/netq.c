@@ -9,7 +9,7 @@
 
 #define QUEUE_MAX   256u
 #define FROM_VMS    128u /* places of those that VMs' frames may take: the rest is the uplink's */
-#define UPLINK_PART 16u /* one queue may hold this part of what the uplink has left */
+#define UPLINK_PART 16u  /* one queue may hold this part of what the uplink has left */
 
 COUNTER(net_queued);
 COUNTER(net_dropped_full);

@@ -5,12 +5,11 @@
  * broadcast never wakes a machine full of VMs.
  */
 #include "kern/kernel.h"
+#include "kern/netaddr.h"
 #include "kern/netq.h"
 #include "kern/switch.h"
 #include "lib/string.h"
 
-#define VM_NETWORK   0x0a010000u /* 10.1.0.0: VM k is at + k */
-#define MAC_BYTES    6
 #define TYPE_OFFSET  12
 #define TYPE_IPV4    0x0800
 #define TYPE_ARP     0x0806
@@ -52,15 +51,6 @@ static u32
 read32(const u8 *p)
 {
 	return read16(p) << 16 | read16(p + 2);
-}
-
-static void
-write_mac(u8 *mac, u32 address)
-{
-	mac[0] = 0x02;
-	mac[1] = 0x00;
-	for (u32 i = 0; i < 4; i++)
-		mac[2 + i] = (u8)(address >> (24 - 8 * i));
 }
 
 /* Is `address` one that a VM has, or might have? */
@@ -111,7 +101,7 @@ answer_arp(struct packet *packet)
 	memcpy(arp->to, arp->sender_mac, MAC_BYTES);
 	memcpy(arp->target_mac, arp->sender_mac, MAC_BYTES);
 	memcpy(arp->target_ip, arp->sender_ip, 4);
-	write_mac(arp->sender_mac, asked);
+	mac_of_address(arp->sender_mac, asked);
 	for (u32 i = 0; i < 4; i++)
 		arp->sender_ip[i] = (u8)(asked >> (24 - 8 * i));
 	memcpy(arp->from, arp->sender_mac, MAC_BYTES);
@@ -129,7 +119,7 @@ source_is_own(const struct vm *vm, struct packet *packet)
 	const struct arp_frame *arp;
 	u8 mac[MAC_BYTES];
 
-	write_mac(mac, address);
+	mac_of_address(mac, address);
 	if (memcmp(frame + MAC_BYTES, mac, MAC_BYTES) != 0)
 		return false;
 	if (read16(frame + TYPE_OFFSET) == TYPE_IPV4)

@@ -5,15 +5,12 @@
  */
 #include "kern/clock.h"
 #include "kern/kernel.h"
+#include "kern/netaddr.h"
 #include "kern/quantum.h"
 #include "kern/vregs.h"
 #include "kern/x86.h"
 #include "lib/chacha20.h"
 #include "lib/string.h"
-
-#define NETWORK 0x0a010000u /* 10.1.0.0: VM k is at + k */
-#define GATEWAY 0x0a000001u /* 10.0.0.1 */
-#define NETMASK 0xff000000u /* 10.0.0.0/8 */
 
 u64 wall_base;
 
@@ -94,12 +91,10 @@ vregs_init(struct vm *vm, const char *args)
 	v->image_end = vm->image->end;
 	v->cpu_khz = clock_rates.tsc_khz;
 	v->quantum_us = (u32)(quantum_length / NS_PER_US);
-	v->address = NETWORK + vm->number;
+	v->address = VM_NETWORK + vm->number;
 	v->gateway = GATEWAY;
 	v->netmask = NETMASK;
-	v->mac[0] = 0x02;
-	for (u32 i = 0; i < 4; i++)
-		v->mac[2 + i] = (u8)(v->address >> (24 - 8 * i));
+	mac_of_address(v->mac, v->address);
 	v->wall_base = wall_base;
 	fill_seed(vm);
 	memcpy(v->args, args, strlen(args) + 1);
