@@ -25,7 +25,8 @@ def build(source: str, folder: Path) -> Path:
     text, image = folder / "guest.c", folder / "guest"
     text.write_text(source)
     line = [os.environ.get("DENALI_CC", "gcc"), *_CFLAGS, "-static", "-Wl,-m,elf_i386"]
-    line += ["-Wl,--build-id=none", "-Wl,-z,max-page-size=4096", "-Wl,-T," + str(_FOLDER / "guest.ld")]
+    line += ["-Wl,--build-id=none", "-Wl,-z,max-page-size=4096"]
+    line += ["-Wl,-T," + str(_FOLDER / "guest.ld")]
     result = subprocess.run(
         [*line, "-o", str(image), str(text)], capture_output=True, text=True, check=False
     )

@@ -76,6 +76,8 @@ def test_lengths_are_checked_before_anything_is_done(lab: Lab) -> None:
     	CHECK(gate(VI_PACKET_SEND, p, FRAME_MAX + 1) == -E_TOOLONG);
     	CHECK(gate(VI_PACKET_SEND, p, 0xffffffff) == -E_TOOLONG);
     	CHECK(gate(VI_PACKET_SEND, p, 60) == -E_ADDR);
+    	for (u32 i = 0; i < 500; i++) /* a refused frame costs no buffer */
+    		CHECK(gate(VI_PACKET_SEND, p, 60) == -E_ADDR && gate(VI_PACKET_SEND, 0, 60) == -E_FAULT);
     	CHECK(gate(VI_PACKET_RECEIVE, p, 1514) == -E_AGAIN);
     	CHECK(gate(VI_PACKET_SEND_V, p, VECTOR_MAX + 1) < 0);
     	CHECK(gate(VI_PACKET_SEND_V, p, 0x20000001) < 0);

@@ -59,7 +59,8 @@ AMBIGUOUS = [
     "mov $0x10, %%ecx; lar %%ecx, %%eax", "mov $0x10, %%ecx; lsl %%ecx, %%eax; jz 9f",
     "mov $0x10, %%ecx; verr %%cx; jz 9f", "mov $0x10, %%ecx; verw %%cx; jz 9f",
     "cpuid", "mov %%cs, %%eax; and $3, %%eax; cmp $3, %%eax; jne 9f",
-    "pushl $0x44202; popfl; int $0x80; pushl $2; popfl",
+    "pushl $0x44202; popfl; mov $0, %%eax; int $0x80; pushfl; popl %%eax; pushl $2; popfl; "
+    "test $0x44000, %%eax; jnz 9f",  # NT and AC don't come back from the kernel
     "std; mov $3, %%eax; mov $0x2000, %%ebx; mov $16, %%ecx; int $0x80; pushfl; popl %%eax; "
     "cld; test $0x400, %%eax; jz 9f",
     "xor %%eax, %%eax; mov %%ax, %%fs; mov %%ax, %%gs", "nop; pause; mfence; lfence; sfence",

@@ -163,6 +163,32 @@ def test_vm_reaches_the_wire_with_its_own_address(lab: Lab) -> None:
     assert wire.receive(0.2) is None, "a frame between VMs left the machine"
 
 
+def test_padding_holds_nothing_of_earlier_frames(lab: Lab) -> None:
+    """A short frame is padded on its way out. If with what the buffer held before, one VM's bytes
+    leave with another's frame (Etherleak): here every buffer has held 0xee."""
+    send = """
+	for (u32 i = 0; i < 300; i++) {
+		make(2, 0);
+		frame[0] = 0x52, frame[31] = 0;
+		for (u32 j = 34; j < 1514; j++)
+			frame[j] = 0xee;
+		while (gate(VI_PACKET_SEND, (u32)frame, 1514) == -E_AGAIN)
+			idle(now() + 1000000);
+	}
+	idle(now() + 50000000);
+	for (u32 i = 0; i < 30; i++)
+		CHECK(gate(VI_PACKET_SEND, (u32)frame, 34) == 0);
+    """
+    wire = lab.wire()
+    machine = lab.boot(_guest(lab, send), wire=wire)
+    frames = []
+    while (raw := wire.receive(1.0)) is not None:
+        frames.append(raw)
+    machine.expect("^vm 1: terminated, status 0")
+    short = [raw for raw in frames if len(raw) == 60]
+    assert len(short) == 30 and all(raw[34:] == bytes(26) for raw in short)
+
+
 def test_sender_that_floods_is_held_back_not_its_neighbours(lab: Lab) -> None:
     """A queued frame is charged to its sender: when nobody takes its frames, the flooder runs into
     its own limit, while another VM's frames still arrive, every one."""
