@@ -12,7 +12,7 @@
 #define CAP_COMMON 1
 #define CAP_NOTIFY 2
 #define CAP_DEVICE 4
-#define CAP_WINDOW 4096 /* bytes of each structure that are mapped */
+#define CAP_WINDOW 4096u /* bytes of each structure that are mapped */
 
 #define STATUS_ACKNOWLEDGE 1
 #define STATUS_DRIVER      2

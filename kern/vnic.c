@@ -12,8 +12,8 @@
 
 /* What one instruction does at most before it returns the number done: frames
  * are copied, and pages that they touch for the first time filled. */
-#define ELEMENTS_PER_ENTRY 16
-#define PAGES_PER_ENTRY    8
+#define ELEMENTS_PER_ENTRY 16u
+#define PAGES_PER_ENTRY    8u
 
 static int
 send_frame(struct vm *vm, gva_t address, u32 length)

@@ -27,8 +27,21 @@ typedef u32 pa_t;  /* machine address of RAM or of a device below 4 GB */
 #define ARRAY_LEN(a)     (sizeof(a) / sizeof((a)[0]))
 #define ALIGN_DOWN(x, a) ((x) & ~((a)-1))
 #define ALIGN_UP(x, a)   (((x) + ((a)-1)) & ~((a)-1))
-#define MIN(a, b)        ((a) < (b) ? (a) : (b))
-#define MAX(a, b)        ((a) > (b) ? (a) : (b))
+
+/* The smaller, the larger of two; each argument is evaluated once: it may be a
+ * register that changes between two looks. */
+#define MIN(a, b)                                  \
+	({                                         \
+		__auto_type min_a_ = (a);          \
+		__auto_type min_b_ = (b);          \
+		min_a_ < min_b_ ? min_a_ : min_b_; \
+	})
+#define MAX(a, b)                                  \
+	({                                         \
+		__auto_type max_a_ = (a);          \
+		__auto_type max_b_ = (b);          \
+		max_a_ > max_b_ ? max_a_ : max_b_; \
+	})
 
 #define NORETURN          __attribute__((noreturn))
 #define PACKED            __attribute__((packed))
