@@ -188,3 +188,19 @@ def test_timer_queue_agrees_with_a_scan(tmp_path: Path, seed: int) -> None:
         [str(program), str(seed), "100000"], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0 and "100000 operations agree" in run.stdout, run.stdout
+
+
+def test_min_and_max_look_once(tmp_path: Path) -> None:
+    """Their argument may be a virtual register that changes between two looks: a list whose length
+    was such a minimum once ran over its place on the stack."""
+    source = tmp_path / "once.c"
+    source.write_text(
+        '#include "lib/types.h"\n'
+        "u32 looks;\n"
+        "static u32 look(void) { return looks++; }\n"
+        "u32 smaller(void) { return MIN(look(), 9u); }\n"
+        "u32 larger(void) { return MAX(0u, look()); }\n"
+    )
+    library = compile_library(tmp_path, str(source))
+    assert (library.smaller(), library.larger()) == (0, 1)
+    assert ctypes.c_uint32.in_dll(library, "looks").value == 2
