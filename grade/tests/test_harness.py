@@ -22,6 +22,8 @@ pytestmark = pytest.mark.quick
 
 # A run of the harness that something kills from outside: it prints what must be gone afterwards.
 _VICTIM = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 import sys, time
 from contextlib import ExitStack
 from pathlib import Path
