@@ -178,8 +178,8 @@ net_poll(void)
 
 	if (!present)
 		return false;
-	kick_tx();
 	reclaim_tx();
+	kick_tx(); /* also for what the backlog put into the ring */
 	virtq_interrupts(&tx, tx_awaited());
 	more = drain_rx();
 	virtq_interrupts(&rx, !more);
