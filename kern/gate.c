@@ -23,7 +23,9 @@ gate_dispatch(struct vm *vm)
 {
 	u32 number = vm->regs.eax;
 
-	if (number < VI_COUNT && instructions[number])
+	if (number >= VI_SUPERVISOR && number < VI_COUNT && vm->number != SUPERVISOR)
+		vm->regs.eax = (u32)-E_PERM;
+	else if (number < VI_COUNT && instructions[number])
 		vm->regs.eax = (u32)instructions[number](vm);
 	else
 		vm->regs.eax = (u32)-E_NOSYS;

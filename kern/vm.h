@@ -92,6 +92,8 @@ struct vm {
 	struct vm_local local;
 };
 
+#define SUPERVISOR 0u /* the number of the VM that may do what VI_SUPERVISOR names */
+
 /* All records, by number; 0 is the supervisor's. */
 extern struct vm *vm_table;
 extern u32 vm_count; /* numbers are below */

@@ -5,6 +5,7 @@
  */
 #include "kern/clock.h"
 #include "kern/kernel.h"
+#include "kern/layout.h"
 #include "kern/netaddr.h"
 #include "kern/quantum.h"
 #include "kern/vregs.h"
@@ -25,6 +26,10 @@ _Static_assert(offsetof(struct vregs, abi_version) == 0x40, "abi");
 _Static_assert(offsetof(struct vregs, quanta) == 0x80, "abi");
 _Static_assert(offsetof(struct vregs, seed) == 0xc0, "abi");
 _Static_assert(offsetof(struct vregs, args) == 0x100, "abi");
+_Static_assert(offsetof(struct vregs, disk_ring) == 0x200, "abi");
+_Static_assert(offsetof(struct vregs, disk) == 0x400, "abi");
+_Static_assert(offsetof(struct vregs, console) == 0x800, "abi");
+_Static_assert(sizeof(struct vregs) == PAGE_SIZE, "abi");
 
 static int
 option_wall(const char *value)
