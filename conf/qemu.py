@@ -27,7 +27,11 @@ EXIT_RESET = 0  # a triple fault under -no-reboot; also what a person's Ctrl-A x
 NETWORK = "10.0.0.0/8"
 GATEWAY = "10.0.0.1"
 FIRST_VM = 0x0A010000  # 10.1.0.0 in host order: VM 0, reserved for the supervisor
+SUPERVISOR = "10.1.0.0"  # VM 0
 VM_MAX = 0xFFFF  # keeps every VM inside 10.1.0.0/16
+
+HTTP_PORT = 80
+CONTROL_PORT = 700  # the supervisor's, where control over the network is on
 
 
 def vm_address(number: int) -> str:
@@ -45,16 +49,22 @@ def vm_mac(number: int) -> str:
 
 @dataclass(frozen=True)
 class Module:
-    """One multiboot module: a guest image and how the kernel makes VMs of it.
+    """One multiboot module: a guest image and how the kernel makes VMs of it, or a file for the
+    supervisor.
 
     `memory` is written as the kernel reads it ("16M"); empty means the kernel's default. `args` are
-    the guest's boot arguments, at most 255 bytes.
+    the guest's boot arguments, at most 255 bytes. `disks` are names of virtual disks to attach; with
+    a count, % stands for the ordinal. `words` say what else the module is: "supervisor" (this image
+    becomes VM 0), "image" (kept for the supervisor), "data" (no image: the supervisor may read it),
+    "script" (as data, and the boot script).
     """
 
     image: str | PurePath
     count: int = 1
     memory: str = ""
     args: str = ""
+    disks: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
     def string(self) -> str:
         """The module's string. QEMU cuts the file's name at the first space: none is allowed."""
@@ -63,6 +73,8 @@ class Module:
             words.append(f"count={self.count}")
         if self.memory:
             words.append(f"mem={self.memory}")
+        words += [f"disk={name}" for name in self.disks]
+        words += self.words
         if self.args:
             words += ["--", self.args]
         return " ".join(words)
@@ -75,7 +87,8 @@ class Run:
     `memory` is MB of RAM; `append` the kernel's options, one per element; `serial` the value of
     -serial (see QEMU's -serial: "mon:stdio", "file:...", "chardev:..."); `netdev` a -netdev value
     from one of the functions below, without its id, or None for a machine without a network card;
-    `disk` a -drive value without id and if, or None; `qmp` and `gdb` paths of UNIX sockets that
+    `disk` a -drive value without id and if, or None: the disk that holds the virtual disks; `swap`
+    the same for up to four swap disks; `qmp` and `gdb` paths of UNIX sockets that
     QEMU listens on; `stopped` waits for a debugger before the first instruction; `extra` is passed
     on as it is.
     """
@@ -87,6 +100,7 @@ class Run:
     serial: str = "stdio"
     netdev: str | None = None
     disk: str | None = None
+    swap: tuple[str, ...] = ()
     qmp: Path | None = None
     gdb: Path | None = None
     stopped: bool = False
@@ -128,10 +142,18 @@ def unix_socket(path: Path) -> str:
     return f"unix:{escape(path)},server=on,wait=off"
 
 
-def user_network(port: int, number: int = 1) -> str:
-    """User-mode network; 127.0.0.1:`port` on the host is port 80 of VM `number`."""
-    forward = f"tcp:127.0.0.1:{port}-{vm_address(number)}:80"
-    return f"user,net={NETWORK},host={GATEWAY},hostfwd={forward}"
+def user_network(port: int, number: int = 1, control: int | None = None) -> str:
+    """User-mode network; 127.0.0.1:`port` on the host is port 80 of VM `number`, and
+    127.0.0.1:`control`, if it is given, the supervisor's control port."""
+    forwards = f"hostfwd=tcp:127.0.0.1:{port}-{vm_address(number)}:{HTTP_PORT}"
+    if control is not None:
+        forwards += f",hostfwd=tcp:127.0.0.1:{control}-{SUPERVISOR}:{CONTROL_PORT}"
+    return f"user,net={NETWORK},host={GATEWAY},{forwards}"
+
+
+def raw_disk(path: str | PurePath) -> str:
+    """A file of the host, as it is, for a Run's `disk` or `swap`."""
+    return f"format=raw,file={escape(path)}"
 
 
 def tap_network(interface: str) -> str:
@@ -151,9 +173,11 @@ def _devices(run: Run) -> list[str]:
         kind, _, rest = run.netdev.partition(",")
         line += ["-netdev", f"{kind},id=n0" + (f",{rest}" if rest else "")]
         line += ["-device", "virtio-net-pci,netdev=n0,disable-legacy=on,romfile="]
-    if run.disk is not None:
-        line += ["-drive", f"id=d0,if=none,{run.disk}"]
-        line += ["-device", "virtio-blk-pci,drive=d0,disable-legacy=on,serial=disk"]
+    disks = [("disk", run.disk)] if run.disk is not None else []
+    disks += [(f"swap{number}", drive) for number, drive in enumerate(run.swap)]
+    for number, (serial, drive) in enumerate(disks):
+        line += ["-drive", f"id=d{number},if=none,{drive}"]
+        line += ["-device", f"virtio-blk-pci,drive=d{number},disable-legacy=on,serial={serial}"]
     return line
 
 

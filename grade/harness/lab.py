@@ -32,9 +32,17 @@ class Lab:
         """The kernel under test."""
         return self.build / "kern/denali"
 
-    def guest(self, name: str, count: int = 1, args: str = "", memory: str = "") -> Module:
-        """A module with guest program `name`."""
-        return Module(self.build / "user" / name, count, memory, args)
+    def guest(
+        self,
+        name: str,
+        count: int = 1,
+        args: str = "",
+        memory: str = "",
+        disks: tuple[str, ...] = (),
+        words: tuple[str, ...] = (),
+    ) -> Module:
+        """A module with guest program `name`; conf/qemu.py says what disks and words are."""
+        return Module(self.build / "user" / name, count, memory, args, disks, words)
 
     def folder(self) -> Path:
         """A temporary folder with a short path."""
@@ -48,9 +56,23 @@ class Lab:
         path.write_bytes(data)
         return Module(path, count)
 
-    def program(self, source: str, count: int = 1, args: str = "", memory: str = "") -> Module:
+    def program(
+        self,
+        source: str,
+        count: int = 1,
+        args: str = "",
+        memory: str = "",
+        disks: tuple[str, ...] = (),
+        words: tuple[str, ...] = (),
+    ) -> Module:
         """A module with a guest compiled from C text on top of grade/guest/guest.h."""
-        return Module(build(source, self.folder()), count, memory, args)
+        return Module(build(source, self.folder()), count, memory, args, disks, words)
+
+    def text(self, name: str, text: str, words: tuple[str, ...] = ("data",)) -> Module:
+        """A module that is a file `name` with `text`, for the supervisor to read."""
+        path = self.folder() / name
+        path.write_text(text)
+        return Module(path, words=words)
 
     def boot(
         self,

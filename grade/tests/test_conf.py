@@ -272,6 +272,27 @@ def test_modules_carry_their_options_and_escape_commas() -> None:
     assert line[line.index("-initrd") + 1] == "build/user/a count=3 mem=8M -- x=1,,2,build/user/b"
 
 
+def test_modules_carry_what_they_are_and_their_disks() -> None:
+    module = qemu.Module("u/kv", 2, disks=("data-%", "site"), words=("image",), args="x")
+    assert module.string() == "u/kv count=2 disk=data-% disk=site image -- x"
+    assert qemu.Module("web.boot", words=("script",)).string() == "web.boot script"
+
+
+def test_disks_are_known_by_their_serials() -> None:
+    run = qemu.Run(disk=qemu.raw_disk("a,b.img"), swap=(qemu.raw_disk("s0"), qemu.raw_disk("s1")))
+    text = qemu.printable(qemu.command(run))
+    assert "id=d0,if=none,format=raw,file=a,,b.img" in text
+    assert "drive=d0,disable-legacy=on,serial=disk" in text
+    assert "drive=d1,disable-legacy=on,serial=swap0" in text
+    assert "drive=d2,disable-legacy=on,serial=swap1" in text
+
+
+def test_the_control_port_leads_to_the_supervisor() -> None:
+    forwards = qemu.user_network(8080, control=7000)
+    assert "hostfwd=tcp:127.0.0.1:7000-10.1.0.0:700" in forwards
+    assert "-10.1.0.0:" not in qemu.user_network(8080)
+
+
 def test_a_path_with_a_space_is_refused() -> None:
     with pytest.raises(ValueError, match="relative"):
         qemu.command(qemu.Run(kernel="/home/some one/denali"))
