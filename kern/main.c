@@ -16,6 +16,7 @@
 #include "kern/layout.h"
 #include "kern/monitor.h"
 #include "kern/pci.h"
+#include "kern/trace.h"
 #include "kern/trap.h"
 #include "kern/uart.h"
 #include "kern/work.h"
@@ -48,6 +49,7 @@ memory_init(void)
 	pa_t end = ram_end();
 
 	kmap_init(end);
+	trace_init();
 #if LAB >= 2
 	vm_table_init();
 #endif
