@@ -11,9 +11,8 @@
 #define RING_DEFAULT 65536u /* 1 MB: a third of a second of a busy web server */
 #define RING_MAX     (1u << 22)
 
-struct trace_event *trace_ring;
-u32 trace_mask;
-u32 trace_count;
+struct trace_event *trace_ring, *trace_end, *trace_next;
+u32 trace_laps;
 
 static u32 ring_size = RING_DEFAULT;
 
@@ -42,6 +41,7 @@ trace_init(void)
 {
 	if (ring_size == 0)
 		return;
-	trace_mask = ring_size - 1;
 	trace_ring = boot_take(ring_size * sizeof *trace_ring);
+	trace_end = trace_ring + ring_size;
+	trace_next = trace_ring;
 }

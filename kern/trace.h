@@ -7,10 +7,10 @@
  *   bit 63                                   0
  *      +--------------------------------------+
  *      |  when: the time stamp counter        |
- *      +------------------+-----------+-------+
- *      |  value           |  VM       | kind  |
- *      +------------------+-----------+-------+
- *       32 bits            24 bits     8 bits
+ *      +------------------+-------+-----------+
+ *      |  value           | kind  |  VM       |
+ *      +------------------+-------+-----------+
+ *       32 bits            8 bits  24 bits
  *
  * Events are emitted around what a solution of an exercise may replace, not in
  * it. A trace explains what was seen; no verdict is based on it.
@@ -59,29 +59,35 @@ enum trace_kind {
 
 struct trace_event {
 	u64 when; /* 0: never written */
-	u32 what; /* VM << 8 | kind */
+	u32 what; /* kind << 24 | VM */
 	u32 value;
 };
 
-extern struct trace_event *trace_ring; /* NULL: off */
-extern u32 trace_mask;                 /* its places - 1; their number is a power of two */
-extern u32 trace_count;                /* events so far; wraps */
+extern struct trace_event *trace_ring, *trace_end; /* NULL: off */
+extern struct trace_event *trace_next;             /* the place of the next event */
+extern u32 trace_laps;                             /* how often the ring was filled */
 
-/* Writes an event; about 15 machine instructions. `vm` is a number below 2^24,
- * or TRACE_NO_VM. Context: any in the kernel. */
+/* Writes an event; some 15 machine instructions. `vm` is a number below 2^24,
+ * or TRACE_NO_VM. A reader outside sees whole events: those before trace_next.
+ * Context: any in the kernel. */
 static inline void
 trace(enum trace_kind kind, u32 vm, u32 value)
 {
-	struct trace_event *event;
+	struct trace_event *event = trace_next;
 
-	if (!trace_ring)
+	if (!event)
 		return;
-	event = &trace_ring[trace_count & trace_mask];
 	event->when = rdtsc();
-	event->what = vm << 8 | kind;
+	event->what = (u32)kind << 24 | vm;
 	event->value = value;
-	BARRIER(); /* whoever sees the count sees the event */
-	trace_count++;
+	BARRIER();
+	if (++event != trace_end) {
+		trace_next = event;
+	} else {
+		trace_next = trace_ring;
+		BARRIER();
+		trace_laps++;
+	}
 }
 
 /* Takes memory for the ring. Context: boot, before frame_init. */
