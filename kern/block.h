@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The physical disks: asynchronous transfers.
+ * The physical disks: asynchronous transfers, whatever drives them.
  */
 #ifndef KERN_BLOCK_H
 #define KERN_BLOCK_H
@@ -8,36 +8,60 @@
 #include "lib/types.h"
 
 #define SECTOR_SIZE   512u
-#define DISKS_MAX     5u /* disk, swap0 to swap3 */
+#define DISKS_MAX     6u /* disk, swap0 to swap3, and the one in RAM */
 #define DISK_NAME_MAX 20
 
-enum block_operation { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH };
+enum block_operation {
+	BLOCK_READ,
+	BLOCK_WRITE,
+	BLOCK_FLUSH, /* what has been written before is on the medium */
+	BLOCK_ZERO   /* `sectors` from `sector` on read as zeros; only if zero_max */
+};
 
 /* One transfer, in the caller's memory until done is called. */
 struct block_request {
-	struct block_request *next; /* the driver's, while it waits for room */
+	struct block_request *next; /* the driver's, while it has the request */
 	enum block_operation operation;
+	u32 bytes;   /* read, write: a multiple of SECTOR_SIZE; otherwise 0 */
 	u64 sector;  /* of SECTOR_SIZE bytes */
-	pa_t memory; /* machine address, aligned to SECTOR_SIZE */
-	u32 bytes;   /* a multiple of SECTOR_SIZE; 0 for a flush */
+	u32 sectors; /* zero: 1 to zero_max */
+	pa_t memory; /* read, write: machine address, aligned to SECTOR_SIZE */
 	/* Called with interrupts off when the transfer has ended; status is 0, or
 	 * -E_IO. The frame may be used for something else only then. */
 	void (*done)(struct block_request *request, int status);
 };
 
+struct block_disk;
+
+/* What drives a disk. start gets only what block_start let through, and never
+ * calls done from within; poll completes what has ended. */
+struct block_driver {
+	void (*start)(struct block_disk *disk, struct block_request *request);
+	void (*poll)(struct block_disk *disk);
+};
+
 struct block_disk {
 	char name[DISK_NAME_MAX + 1]; /* its virtio serial */
-	u64 sectors;
 	bool can_flush, read_only;
-	void *driver;
+	u64 sectors;
+	u32 zero_max; /* sectors in one BLOCK_ZERO; 0: it can't */
+	const struct block_driver *driver;
 };
+
+/* Adds a disk, for good: `disk` stays the driver's. The first one of a name is
+ * the one that block_find finds. Context: boot. */
+void block_add(struct block_disk *disk);
 
 /* The disk with this name; NULL if there is none. */
 struct block_disk *block_find(const char *name);
 
 /* Starts a transfer. Returns 0, and calls done later, never from within; or
  * -E_INVAL (outside the disk, or not aligned), -E_PERM (a write to a read-only
- * disk), and doesn't call it. */
+ * disk), -E_NOSYS (what this disk can't do), and doesn't call it. */
 int block_start(struct block_disk *disk, struct block_request *request);
+
+/* The same, and waits for the end: 0, -E_IO, or as block_start. `done` is not
+ * the caller's to set. Context: boot. */
+int block_wait(struct block_disk *disk, struct block_request *request);
 
 #endif

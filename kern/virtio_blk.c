@@ -14,76 +14,72 @@
 #include "lib/abi.h"
 #include "lib/string.h"
 
-#define F_READ_ONLY   (1ull << 5)
-#define F_FLUSH       (1ull << 9)
-#define TYPE_READ     0
-#define TYPE_WRITE    1
-#define TYPE_FLUSH    4
-#define TYPE_SERIAL   8
-#define STATUS_OK     0
-#define STATUS_NONE   0xff /* not written by the device yet */
-#define IN_FLIGHT_MAX 64u
-#define BUDGET        32 /* completions handled in one interrupt */
+#define F_READ_ONLY    (1ull << 5)
+#define F_FLUSH        (1ull << 9)
+#define F_WRITE_ZEROES (1ull << 14)
+#define TYPE_READ      0
+#define TYPE_WRITE     1
+#define TYPE_FLUSH     4
+#define TYPE_SERIAL    8
+#define TYPE_ZERO      13
+#define STATUS_OK      0
+#define STATUS_NONE    0xff /* not written by the device yet */
+#define CONFIG_ZERO    12   /* the word with the most sectors of one TYPE_ZERO */
+#define ZERO_UNMAP     1    /* it need not keep room for them */
+#define IN_FLIGHT_MAX  64u
+#define BUDGET         32 /* completions handled in one interrupt */
 
 /* What the device reads in front of the data, and writes behind it. */
 struct blk_command {
 	u32 type, reserved;
 	u64 sector;
+	struct {
+		u64 sector;
+		u32 sectors, flags;
+	} zero; /* the data of TYPE_ZERO */
 	u8 status;
 	u8 pad[15];
 };
 
 struct slot {
-	struct block_request *request; /* NULL: free */
+	struct slot *next; /* of those that are free */
+	struct block_request *request;
 	struct blk_command *command;
 };
 
 struct blk {
-	struct block_disk disk;
+	struct block_disk disk; /* first */
 	struct pci_device pci;
 	struct virtio_device device;
 	struct virtq queue;
-	struct slot slots[IN_FLIGHT_MAX];
+	struct slot slots[IN_FLIGHT_MAX], *free;
 	struct block_request *waiting, **waiting_tail;
 };
 
 COUNTER(disk_transfers);
 COUNTER(disk_errors);
 
-static struct blk blks[DISKS_MAX];
+static struct blk blks[DISKS_MAX - 1];
 static u32 blk_count;
-
-struct block_disk *
-block_find(const char *name)
-{
-	for (u32 i = 0; i < blk_count; i++)
-		if (strcmp(blks[i].disk.name, name) == 0)
-			return &blks[i].disk;
-	return NULL;
-}
-
-static struct slot *
-free_slot(struct blk *blk)
-{
-	for (u32 i = 0; i < IN_FLIGHT_MAX; i++)
-		if (!blk->slots[i].request)
-			return &blk->slots[i];
-	return NULL;
-}
 
 static u32
 type_of(enum block_operation operation)
 {
-	return operation == BLOCK_READ    ? TYPE_READ
-	       : operation == BLOCK_WRITE ? TYPE_WRITE
-					  : TYPE_FLUSH;
+	static const u32 types[] = {
+		[BLOCK_READ] = TYPE_READ,
+		[BLOCK_WRITE] = TYPE_WRITE,
+		[BLOCK_FLUSH] = TYPE_FLUSH,
+		[BLOCK_ZERO] = TYPE_ZERO,
+	};
+
+	return types[operation];
 }
 
 static bool
 put_command(struct blk *blk, struct slot *slot, pa_t memory, u32 bytes, bool device_writes)
 {
 	pa_t command = kva_to_pa(slot->command);
-	struct virtq_piece pieces[3] = {{command, offsetof(struct blk_command, status), false}};
+	struct virtq_piece pieces[3] = {{command, offsetof(struct blk_command, zero), false}};
 	u32 n = 1;
 
 	if (bytes)
@@ -93,41 +89,52 @@ put_command(struct blk *blk, struct slot *slot, pa_t memory, u32 bytes, bool dev
 	return virtq_put(&blk->queue, pieces, n, slot);
 }
 
+/* A range of zeros is described by data that the device reads. */
+static bool
+put_zero(struct blk *blk, struct slot *slot, const struct block_request *request)
+{
+	struct blk_command *command = slot->command;
+
+	command->sector = 0;
+	command->zero.sector = request->sector;
+	command->zero.sectors = request->sectors;
+	command->zero.flags = ZERO_UNMAP;
+	return put_command(blk, slot, kva_to_pa(&command->zero), sizeof command->zero, false);
+}
+
 /* Hands the request to the device; false if the ring is full. */
 static bool
 submit(struct blk *blk, struct block_request *request)
 {
-	struct slot *slot = free_slot(blk);
+	struct slot *slot = blk->free;
+	bool put;
 
 	if (!slot)
 		return false;
 	slot->command->type = type_of(request->operation);
 	slot->command->sector = request->sector;
-	if (!put_command(blk, slot, request->memory, request->bytes,
-			 request->operation == BLOCK_READ))
+	put = request->operation == BLOCK_ZERO
+		      ? put_zero(blk, slot, request)
+		      : put_command(blk, slot, request->memory, request->bytes,
+				    request->operation == BLOCK_READ);
+	if (!put)
 		return false;
+	blk->free = slot->next;
 	slot->request = request;
 	virtq_kick(&blk->queue);
 	return true;
 }
 
-int
-block_start(struct block_disk *disk, struct block_request *request)
+static void
+blk_start(struct block_disk *disk, struct block_request *request)
 {
-	struct blk *blk = disk->driver;
-	u64 sectors = request->bytes / SECTOR_SIZE;
+	struct blk *blk = (struct blk *)disk;
 
-	if (request->bytes % SECTOR_SIZE || request->memory % SECTOR_SIZE ||
-	    request->sector > disk->sectors || sectors > disk->sectors - request->sector)
-		return -E_INVAL;
-	if (request->operation == BLOCK_WRITE && disk->read_only)
-		return -E_PERM;
 	if (!blk->waiting && submit(blk, request))
-		return 0;
+		return;
 	request->next = NULL;
 	*blk->waiting_tail = request;
 	blk->waiting_tail = &request->next;
-	return 0;
 }
 
 static void
@@ -151,7 +158,8 @@ complete(struct blk *blk)
 		struct block_request *request = slot->request;
 		bool failed = slot->command->status != STATUS_OK;
 
-		slot->request = NULL;
+		slot->next = blk->free;
+		blk->free = slot;
 		counter_disk_transfers++;
 		counter_disk_errors += failed;
 		request->done(request, failed ? -E_IO : 0);
@@ -160,6 +168,14 @@ complete(struct blk *blk)
 	submit_waiting(blk);
 	return n == BUDGET;
 }
+
+static void
+blk_poll(struct block_disk *disk)
+{
+	complete((struct blk *)disk);
+}
+
+static const struct block_driver blk_driver = {blk_start, blk_poll};
 
 static bool
 complete_all(struct work *work)
@@ -210,8 +226,11 @@ alloc_commands(struct blk *blk)
 	struct blk_command *command = pa_to_kva(frame);
 
 	_Static_assert((IN_FLIGHT_MAX + 1) * sizeof *command <= PAGE_SIZE, "fit in a page");
-	for (u32 i = 0; i < IN_FLIGHT_MAX; i++)
+	for (u32 i = 0; i < IN_FLIGHT_MAX; i++) {
 		blk->slots[i].command = command + i;
+		blk->slots[i].next = blk->free;
+		blk->free = &blk->slots[i];
+	}
 	return frame != FRAME_NONE;
 }
 
@@ -219,42 +238,28 @@ static void
 blk_attach(const struct pci_device *device)
 {
 	struct blk *blk = &blks[blk_count];
-	volatile u32 *capacity;
+	volatile u32 *config;
 
-	if (blk_count == DISKS_MAX)
+	if (blk_count == ARRAY_LEN(blks))
 		return;
 	blk->pci = *device;
 	blk->waiting_tail = &blk->waiting;
-	if (!virtio_start(&blk->device, &blk->pci, F_FLUSH | F_READ_ONLY) || !blk->device.config ||
-	    !alloc_commands(blk) || !virtio_queue(&blk->device, &blk->queue, 0, VECTOR_BLOCK)) {
+	if (!virtio_start(&blk->device, &blk->pci, F_FLUSH | F_READ_ONLY | F_WRITE_ZEROES) ||
+	    !blk->device.config || !alloc_commands(blk) ||
+	    !virtio_queue(&blk->device, &blk->queue, 0, VECTOR_BLOCK)) {
 		kprintf("virtio_blk: a disk that can't be used\n");
 		return;
 	}
 	virtio_ready(&blk->device);
-	capacity = (volatile u32 *)blk->device.config;
-	blk->disk.sectors = capacity[0] | (u64)capacity[1] << 32;
+	config = (volatile u32 *)blk->device.config;
+	blk->disk.sectors = config[0] | (u64)config[1] << 32;
 	blk->disk.can_flush = blk->device.features & F_FLUSH;
 	blk->disk.read_only = blk->device.features & F_READ_ONLY;
-	blk->disk.driver = blk;
+	blk->disk.zero_max = blk->device.features & F_WRITE_ZEROES ? config[CONFIG_ZERO] : 0;
+	blk->disk.driver = &blk_driver;
 	read_serial(blk);
 	blk_count++;
-	kprintf("virtio_blk: disk \"%s\", %llu MB%s\n", blk->disk.name, blk->disk.sectors >> 11,
-		blk->disk.read_only ? ", read-only" : "");
+	block_add(&blk->disk);
 }
 
 PCI_DRIVER(VIRTIO_VENDOR, VIRTIO_PCI_BLOCK, blk_attach);
-
-static bool
-command_disks(const char *argument, u32 round)
-{
-	(void)argument, (void)round;
-	for (u32 i = 0; i < blk_count; i++)
-		kprintf("  %-20s %llu sectors%s%s\n", blks[i].disk.name, blks[i].disk.sectors,
-			blks[i].disk.read_only ? ", read-only" : "",
-			blks[i].disk.can_flush ? ", can flush" : "");
-	if (blk_count == 0)
-		kprintf("  no disks\n");
-	return false;
-}
-
-COMMAND("disks", command_disks, "list the physical disks");
