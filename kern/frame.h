@@ -49,6 +49,10 @@ pa_t frame_alloc(enum frame_use use, bool zero);
  * that is free already, is a bug of the kernel: panic. */
 void frame_free(pa_t frame);
 
+/* For checkers (check.h): the owner of a frame names it. False, unless it is in use
+ * for just that and nobody else has named it. What no one names is reported. */
+bool frame_claim(pa_t frame, enum frame_use use);
+
 /* The use of a frame; FRAME_FREE also for an address that is no frame's. */
 enum frame_use frame_use_of(pa_t frame);
 

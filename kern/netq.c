@@ -3,6 +3,7 @@
  * Bounded queues of received frames, one for each VM. What finds no room is
  * dropped there: a flood to one VM costs no other a frame.
  */
+#include "kern/check.h"
 #include "kern/kernel.h"
 #include "kern/netq.h"
 #include "kern/virq.h"
@@ -79,3 +80,40 @@ netq_destroy(struct vm *vm)
 }
 
 VM_HOOK(netq, NULL, netq_destroy);
+
+static u32
+check_queue(const struct vm *vm)
+{
+	struct packet *last = NULL, *packet = vm->queue_head;
+	u32 length = 0, from_vms = 0;
+
+	for (; packet; last = packet, packet = packet->next) {
+		from_vms += check_pointer(packet) && packet->sender != UPLINK;
+		length++;
+		if (!packet_claim(packet)) {
+			check_problem("vm %u: %08x is in its queue, but not its own", vm->number,
+				      (u32)packet);
+			return length;
+		}
+	}
+	CHECK_THAT(length == vm->queue_length && from_vms == vm->queue_from_vms,
+		   "vm %u: %u frames wait, %u from VMs, not %u, %u", vm->number, length, from_vms,
+		   vm->queue_length, vm->queue_from_vms);
+	CHECK_THAT(last == vm->queue_tail, "vm %u: its last frame isn't the last", vm->number);
+	return length;
+}
+
+static u32
+check_queues(enum check_phase phase)
+{
+	static u32 waiting;
+
+	if (phase == CHECK_WALK) {
+		waiting = 0;
+		for (u32 i = 0; i < vm_count; i++)
+			waiting += check_queue(&vm_table[i]);
+	}
+	return waiting;
+}
+
+CHECKER("frames that wait", check_queues);

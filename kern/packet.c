@@ -3,6 +3,7 @@
  * The pool of packets: two to a page, taken from the frame allocator as they
  * are needed, and kept.
  */
+#include "kern/check.h"
 #include "kern/frame.h"
 #include "kern/kernel.h"
 #include "kern/layout.h"
@@ -188,3 +189,138 @@ packet_destroy(struct vm *vm)
 }
 
 VM_HOOK(packet, NULL, packet_destroy);
+
+/* While the checker works, a packet's sender also says that it has been named. */
+#define NAMED   0x80000000u
+#define IS_FREE 0xffffffffu
+
+bool
+packet_claim(struct packet *packet)
+{
+	if (!check_pointer(packet) || (u32)packet % (PAGE_SIZE / PACKETS_PER_PAGE) ||
+	    frame_use_of(ALIGN_DOWN(kva_to_pa(packet), PAGE_SIZE)) != FRAME_PACKET ||
+	    packet->sender & NAMED)
+		return false;
+	packet->sender |= NAMED;
+	return true;
+}
+
+static void
+claim_free(void)
+{
+	for (struct packet *p = free_list; p; p = p->next) {
+		if (!packet_claim(p)) {
+			check_problem("%08x is in the pool, but no free packet", (u32)p);
+			return;
+		}
+		p->sender = IS_FREE;
+	}
+}
+
+/* Calls `each` for every packet that there is; returns the sum of its results. */
+static u32
+for_all(u32 (*each)(struct packet *packet))
+{
+	u32 sum = 0;
+
+	for (pa_t frame = 0; frame < RAM_LIMIT; frame += PAGE_SIZE) {
+		if (frame_use_of(frame) != FRAME_PACKET)
+			continue;
+		for (u32 i = 0; i < PACKETS_PER_PAGE; i++)
+			sum += each(pa_to_kva(frame + i * (PAGE_SIZE / PACKETS_PER_PAGE)));
+	}
+	return sum;
+}
+
+/* The account of the VM that pays for a packet; NULL: the uplink pays. */
+static u16 *
+paid_by(const struct packet *packet)
+{
+	u32 sender = packet->sender & ~NAMED;
+
+	return sender != UPLINK && sender < vm_count ? &vm_table[sender].packets_sent : NULL;
+}
+
+/* Takes what is paid for a packet off its sender's account; 1 if it is under way. */
+static u32
+count_down(struct packet *packet)
+{
+	if (packet->sender == IS_FREE)
+		return 0;
+	CHECK_THAT(packet->sender & NAMED, "packet %08x of %u is lost", (u32)packet,
+		   packet->sender);
+	if (paid_by(packet))
+		--*paid_by(packet);
+	return 1;
+}
+
+/* Undoes count_down; 1 if the uplink pays for the packet. */
+static u32
+count_up(struct packet *packet)
+{
+	if (packet->sender == IS_FREE) {
+		packet->sender = UPLINK;
+		return 0;
+	}
+	if (paid_by(packet))
+		++*paid_by(packet);
+	packet->sender &= ~NAMED;
+	return packet->sender == UPLINK;
+}
+
+static void
+check_accounts(void)
+{
+	u32 used = for_all(count_down), uplink, shared = 0;
+
+	for (u32 i = 0; i < vm_count; i++)
+		CHECK_THAT(vm_table[i].packets_sent == 0, "vm %u pays for %d packets too many", i,
+			   (int16_t)vm_table[i].packets_sent);
+	uplink = for_all(count_up);
+	for (u32 i = 0; i < vm_count; i++)
+		shared += vm_table[i].packets_sent - MIN((u32)vm_table[i].packets_sent, VM_OWN);
+	CHECK_THAT(used == counter_packets_used, "%u packets under way, not %u", used,
+		   counter_packets_used);
+	CHECK_THAT(uplink == uplink_packets, "the uplink has %u packets, not %u", uplink,
+		   uplink_packets);
+	CHECK_THAT(shared == shared_packets, "VMs share %u packets, not %u", shared,
+		   shared_packets);
+}
+
+/* The list of those that were refused: each is marked, none is missing. */
+static void
+check_waiting(void)
+{
+	u32 listed = 0, marked = 0;
+	struct vm *const *end = &waiting;
+
+	for (const struct vm *vm = waiting; vm && listed < vm_count; vm = vm->send_next) {
+		if (vm < vm_table || vm >= vm_table + vm_count) {
+			check_problem("%08x waits to send, but is no VM", (u32)vm);
+			return;
+		}
+		listed += vm->send_listed;
+		end = &vm->send_next;
+	}
+	for (u32 i = 0; i < vm_count; i++) {
+		marked += vm_table[i].send_listed;
+		CHECK_THAT(!vm_table[i].send_refused || vm_table[i].send_listed,
+			   "vm %u waits to send, but isn't listed", i);
+	}
+	CHECK_THAT(listed == marked && end == waiting_tail, "%u VMs wait to send, not %u", listed,
+		   marked);
+}
+
+static u32
+check_packets(enum check_phase phase)
+{
+	if (phase == CHECK_WALK)
+		claim_free();
+	if (phase == CHECK_END) {
+		check_accounts();
+		check_waiting();
+	}
+	return counter_packets_made;
+}
+
+CHECKER("packets", check_packets);

@@ -37,4 +37,8 @@ u32 packet_uplink_left(void);
 /* Does a VM wait to be told? */
 bool packet_awaited(void);
 
+/* For checkers (check.h): whoever holds a packet names it. False, unless it is one
+ * and nobody else has named it. What no one names is reported. */
+bool packet_claim(struct packet *packet);
+
 #endif

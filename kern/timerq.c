@@ -4,6 +4,7 @@
  * that a cancel needs no search. Slots count from 1: 0 means "not in the heap".
  */
 #include "kern/boot.h"
+#include "kern/check.h"
 #include "kern/clock.h"
 #include "kern/deadline.h"
 #include "kern/kernel.h"
@@ -103,3 +104,32 @@ timerq_expire(u64 now)
 DEADLINE(timerq, timerq_next, timerq_expire);
 
 VM_HOOK(timerq, NULL, timerq_cancel);
+
+static u32
+check_timers(enum check_phase phase)
+{
+	u32 listed = 0;
+
+	if (phase != CHECK_END)
+		return 0;
+	for (u32 slot = 1; slot <= heap_size && slot < vm_count + 1; slot++) {
+		const struct vm *vm = heap[slot];
+
+		if (vm < vm_table || vm >= vm_table + vm_count) {
+			check_problem("timer %u is no VM's", slot);
+			return slot;
+		}
+		CHECK_THAT(vm->timer_slot == slot, "vm %u: in timer %u, not %u", vm->number, slot,
+			   vm->timer_slot);
+		CHECK_THAT(slot == 1 || !earlier(vm, heap[slot / 2]),
+			   "vm %u: its timer is out of order", vm->number);
+		CHECK_THAT(vm->state == VM_IDLE, "vm %u: has a timer, but is %s", vm->number,
+			   vm_state_name(vm->state));
+	}
+	for (u32 i = 0; i < vm_count; i++)
+		listed += vm_table[i].timer_slot != 0;
+	CHECK_THAT(listed == heap_size, "%u VMs have timers, not %u", listed, heap_size);
+	return heap_size;
+}
+
+CHECKER("timers", check_timers);

@@ -4,6 +4,7 @@
  * go in packets, without a copy. Interrupts wake the kernel; while frames are
  * being taken out, it looks by itself.
  */
+#include "kern/check.h"
 #include "kern/clock.h"
 #include "kern/deadline.h"
 #include "kern/kernel.h"
@@ -243,3 +244,38 @@ net_attach(const struct pci_device *device)
 }
 
 PCI_DRIVER(VIRTIO_VENDOR, VIRTIO_PCI_NET, net_attach);
+
+static u32
+claim_ring(const struct virtq *ring)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < VIRTQ_SIZE; i++) {
+		if (!ring->cookies[i])
+			continue;
+		CHECK_THAT(packet_claim(ring->cookies[i]), "%08x is in a ring, but not its own",
+			   (u32)ring->cookies[i]);
+		n++;
+	}
+	CHECK_THAT(n + ring->free_count == ring->size, "%u packets in a ring of %u with %u free", n,
+		   ring->size, ring->free_count);
+	return n;
+}
+
+static u32
+check_rings(enum check_phase phase)
+{
+	static u32 held;
+
+	if (phase != CHECK_WALK)
+		return held;
+	held = claim_ring(&rx) + claim_ring(&tx);
+	for (struct packet *packet = backlog; packet; packet = packet->next, held++)
+		if (!packet_claim(packet)) {
+			check_problem("%08x waits for the card, but is no packet", (u32)packet);
+			break;
+		}
+	return held;
+}
+
+CHECKER("frames at the card", check_rings);

@@ -2,6 +2,7 @@
  *
  * The queue of unfinished work. run.c runs the slices.
  */
+#include "kern/check.h"
 #include "kern/clock.h"
 #include "kern/deadline.h"
 #include "kern/kernel.h"
@@ -62,3 +63,27 @@ work_expire(u64 now)
 }
 
 DEADLINE(work, work_next, work_expire);
+
+#define WORK_MANY 1000000u /* more items than there can be: the list is a ring */
+
+static u32
+check_work(enum check_phase phase)
+{
+	struct work *last = NULL;
+	u32 n = 0;
+
+	if (phase != CHECK_END)
+		return 0;
+	for (struct work *work = work_head; work && n < WORK_MANY; last = work, work = work->next) {
+		if (!check_pointer(work)) {
+			check_problem("work item %08x is nowhere", (u32)work);
+			return n;
+		}
+		CHECK_THAT(work->queued && work->run, "work item %08x isn't queued", (u32)work);
+		n++;
+	}
+	CHECK_THAT(tail == (last ? &last->next : &work_head), "the last work item isn't the last");
+	return n;
+}
+
+CHECKER("work items", check_work);

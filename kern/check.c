@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Runs the checkers and counts what they find. The records themselves are the
+ * business of the files that keep them.
+ */
+#include "kern/check.h"
+#include "kern/kernel.h"
+#include "kern/kmap.h"
+#include "kern/layout.h"
+#include "kern/x86.h"
+#include "lib/format.h"
+
+#define PROBLEMS_SHOWN 20u /* of a broken machine, the first lines say most */
+
+static u32 problems;
+
+void
+check_problem(const char *f, ...)
+{
+	char text[160];
+	va_list args;
+
+	if (problems++ >= PROBLEMS_SHOWN)
+		return;
+	va_start(args, f);
+	vformat(text, sizeof text, f, args);
+	va_end(args);
+	kprintf("check: PROBLEM: %s\n", text);
+}
+
+bool
+check_pointer(const void *p)
+{
+	u32 address = (u32)p;
+
+	return address % sizeof(u32) == 0 && address >= KERNEL_BASE && address < DEVICE_BASE &&
+	       kernel_directory[address >> PDE_SHIFT] & PTE_P;
+}
+
+static void
+run_phase(enum check_phase phase)
+{
+	TABLE_FOR(checkers, struct checker, checker)
+	{
+		checker->run(phase);
+	}
+}
+
+u32
+check_all(void)
+{
+	char text[160];
+	u32 at = 0;
+
+	problems = 0;
+	run_phase(CHECK_BEGIN);
+	run_phase(CHECK_WALK);
+	TABLE_FOR(checkers, struct checker, checker)
+	{
+		u32 count = checker->run(CHECK_END);
+
+		at += format(text + at, sizeof text - at, at ? ", %u %s" : "%u %s", count,
+			     checker->what);
+		at = MIN(at, (u32)sizeof text - 1);
+	}
+	kprintf("check: %s: %u problems\n", text, problems);
+	return problems;
+}
+
+static bool
+command_check(const char *argument, u32 round)
+{
+	(void)argument, (void)round;
+	check_all();
+	return false;
+}
+
+COMMAND("check", command_check, "look whether the kernel's records agree");
