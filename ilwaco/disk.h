@@ -14,21 +14,24 @@
 enum disk_operation { DISK_READ, DISK_WRITE, DISK_FLUSH };
 
 /*
- * One transfer. The caller's memory, and the kernel's to use until `done` is called;
- * the page too. Overlapping transfers that are under way together happen in any order.
+ * One transfer: `blocks` blocks on the disk in a row, to or from as many pages in a row.
+ * The caller's memory, and this layer's to use until `done` is called; the pages too.
+ * Transfers that are under way together happen in any order, and so do their blocks.
  */
 struct disk_request {
-	struct disk_request *next; /* disk.c's, until it ends */
 	enum disk_operation operation;
 	u32 disk;
 	u32 block;
-	void *page; /* aligned to PAGE_SIZE; DISK_FLUSH: unused */
+	u32 blocks;  /* at least 1; DISK_FLUSH: unused, as block and pages are */
+	void *pages; /* aligned to PAGE_SIZE */
 	/* Called once, upcalls off, maybe from within disk_start, when the transfer has
-	 * ended: `status` is 0 or a negative error (-E_NOENT, -E_INVAL, -E_PERM,
+	 * ended: `status` is 0, or the first error (-E_NOENT, -E_INVAL, -E_PERM,
 	 * -E_FAULT, -E_IO; see lib/abi.h). It may start other transfers, and wake
 	 * threads; it may not block. */
 	void (*done)(struct disk_request *request);
 	i32 status;
+	struct disk_request *next; /* from here on disk.c's */
+	u32 started, left;         /* blocks */
 };
 
 /* How many virtual disks this VM has; they are numbered from 0. */
@@ -38,7 +41,7 @@ u32 disk_count(void);
 u32 disk_blocks(u32 disk);
 u32 disk_flags(u32 disk);
 
-/* Starts `request`, whose fields but `next` and `status` are set. Any context. */
+/* Starts `request`, whose fields up to `done` are set. Any context. */
 void disk_start(struct disk_request *request);
 
 /* Waits while *busy is true, which a `done` will clear. Not for interrupt handlers. */
