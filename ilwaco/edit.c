@@ -177,7 +177,7 @@ finish(struct edit *edit, const char *farewell, enum edit_result result)
 		history_add(edit);
 	} else {
 		edit->line[0] = '\0';
-		edit->length = 0;
+		edit->length = edit->cursor = 0;
 	}
 	return result;
 }

@@ -20,8 +20,16 @@
 /* The first address behind the image, where the heap starts. */
 extern char image_end[];
 
-/* Ends this VM with a message on its console, status 127. */
+/* Ends this VM with a message on its console, status 127. Functions given to
+ * atexit don't run: something is wrong with what they would rely on. */
 void die(const char *format, ...) PRINTF(1, 2) NORETURN;
+
+/*
+ * Set where there are threads: called at the start of exit, it returns only to the
+ * first thread that calls it. exit's functions may block; what else runs meanwhile
+ * may also come to its end. NULL: there are no threads.
+ */
+extern void (*ilwaco_exit_guard)(void);
 
 /* Nanoseconds since the machine started; as of the last entry from the kernel. */
 u64 clock_now(void);

@@ -10,6 +10,12 @@
 #include "lib/format.h"
 
 #define ARGV_MAX 16
+#define EXIT_MAX 8
+
+static void (*exit_functions[EXIT_MAX])(void);
+static u32 exit_count;
+
+void (*ilwaco_exit_guard)(void);
 
 extern void (*const ilwaco_init_table[])(void);
 extern void (*const ilwaco_init_table_end[])(void);
@@ -49,9 +55,22 @@ ilwaco_start(void)
 	exit(main(argc, argv));
 }
 
+int
+atexit(void (*function)(void))
+{
+	if (exit_count == EXIT_MAX)
+		return -1;
+	exit_functions[exit_count++] = function;
+	return 0;
+}
+
 void
 exit(int status)
 {
+	if (ilwaco_exit_guard)
+		ilwaco_exit_guard();
+	while (exit_count > 0)
+		exit_functions[--exit_count]();
 	fflush(NULL);
 	vi_terminate(status);
 }
@@ -72,5 +91,6 @@ die(const char *f, ...)
 	vformat(text, sizeof text, f, args);
 	va_end(args);
 	printf("ilwaco: %s\n", text);
-	exit(127);
+	fflush(NULL);
+	vi_terminate(127);
 }

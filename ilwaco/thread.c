@@ -385,10 +385,24 @@ thread_detach(struct thread *thread)
 	virq_restore(on);
 }
 
+/* The first thread that comes here ends the VM; others are held. */
+static void
+exit_guard(void)
+{
+	static struct thread *first;
+
+	if (!first)
+		first = current;
+	while (first != current)
+		thread_sleep(FOREVER);
+}
+
 static void
 thread_init(void)
 {
+	ilwaco_exit_guard = exit_guard;
 	virq_after = end_turn;
+	control_start();
 	virq_start();
 }
 

@@ -95,6 +95,13 @@ u64 thread_next_deadline(void);
 void thread_wake_sleepers(void);
 
 /*
+ * What VIRQ_CONTROL does unless the program sets a handler of its own: a thread of
+ * its own calls exit(0), so that functions given to atexit may block. Called once,
+ * before interrupts are on. (ilwaco/control.c)
+ */
+void control_start(void);
+
+/*
  * Nobody can run: gives the CPU away until an interrupt comes or the first
  * sleeper's time, and handles what came. Upcalls are off: an interrupt that came
  * before is pending, and idle returns at once. (ilwaco/wait.c)

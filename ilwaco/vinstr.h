@@ -24,6 +24,19 @@ vinstr(u32 number, u32 first, u32 second)
 	return result;
 }
 
+/* One virtual instruction with up to four arguments. */
+static inline i32
+vinstr4(u32 number, u32 first, u32 second, u32 third, u32 fourth)
+{
+	i32 result;
+
+	__asm__ volatile(VINSTR_TEXT(GATE_VECTOR)
+			 : "=a"(result)
+			 : "a"(number), "b"(first), "c"(second), "d"(third), "S"(fourth)
+			 : "memory");
+	return result;
+}
+
 /* Gives the CPU away until `deadline` (ns since the machine started, or
  * IDLE_FOREVER) or a pending bit. With upcalls on: the upcall runs, then 0.
  * With upcalls off: the pending mask, which is thereby cleared. */
@@ -46,6 +59,14 @@ static inline i32
 vi_console_write(const void *bytes, u32 length)
 {
 	return vinstr(VI_CONSOLE_WRITE, (gva_t)bytes, length);
+}
+
+/* Takes up to `room` bytes (at most CONSOLE_MAX) of what was typed for this VM;
+ * returns how many, -E_AGAIN if there are none. */
+static inline i32
+vi_console_read(void *bytes, u32 room)
+{
+	return vinstr(VI_CONSOLE_READ, (gva_t)bytes, room);
 }
 
 /* Sends one Ethernet frame of FRAME_MIN to FRAME_MAX bytes. -E_AGAIN: no room
@@ -75,6 +96,29 @@ static inline i32
 vi_packet_receive_v(struct packet_element *list, u32 count)
 {
 	return vinstr(VI_PACKET_RECEIVE_V, (gva_t)list, count);
+}
+
+/* Starts the transfer of up to VECTOR_MAX blocks, in order; returns how many are
+ * started, or the first one's error. -E_AGAIN: DISK_INFLIGHT are under way; VIRQ_DISK
+ * will tell when one has ended. */
+static inline i32
+vi_disk_read_v(const struct disk_element *list, u32 count)
+{
+	return vinstr(VI_DISK_READ_V, (gva_t)list, count);
+}
+
+static inline i32
+vi_disk_write_v(const struct disk_element *list, u32 count)
+{
+	return vinstr(VI_DISK_WRITE_V, (gva_t)list, count);
+}
+
+/* Starts a flush: it ends when every transfer that has ended survives the host's
+ * death. Errors as above. */
+static inline i32
+vi_disk_flush(u32 disk, u32 tag)
+{
+	return vinstr4(VI_DISK_FLUSH, disk, 0, 0, tag);
 }
 
 #endif

@@ -15,6 +15,7 @@ void *malloc(size_t size);
 void *calloc(size_t count, size_t size);
 void *realloc(void *block, size_t size);
 void free(void *block);
+int atexit(void (*function)(void)); /* -1: no more than 8 */
 void exit(int status) __attribute__((noreturn));
 void abort(void) __attribute__((noreturn));
 int atoi(const char *text);
