@@ -9,11 +9,14 @@
 #include "kern/kernel.h"
 #include "kern/layout.h"
 #include "kern/space.h"
+#include "kern/trace.h"
 #include "kern/x86.h"
 #include "lib/string.h"
 #if LAB >= 7
 #include "kern/cow.h"
 #endif
+
+#define PAGE_COST 16 /* units: a page is zeroed, and perhaps filled */
 
 u32 backing_pages;
 
@@ -67,20 +70,40 @@ back_page(struct vm *vm, gva_t page)
 	return 0;
 }
 
-int
-backing_start(struct vm *vm)
+/* Backs one page at the VM's start, if it is one to be backed; what that cost, or
+ * -E_NOMEM. */
+static int
+start_page(struct vm *vm, gva_t page)
 {
 #if LAB >= 7
-	if (share && image_share(vm) < 0)
-		return -E_NOMEM;
+	if (share) {
+		int shared = image_share(vm, page);
+
+		if (shared)
+			return shared;
+	}
 #endif
 	if (!back_all)
-		return 0;
-	for (gva_t page = IMAGE_BASE; page < vm->memory_size; page += PAGE_SIZE) {
-		u32 *entry = space_entry(vm, page);
+		return 1;
+	return back_page(vm, page) < 0 ? -E_NOMEM : PAGE_COST;
+}
 
-		if (!(entry && *entry & PTE_P) && back_page(vm, page) < 0)
-			return -E_NOMEM;
+int
+backing_start(struct vm *vm, u32 budget)
+{
+	gva_t end = back_all ? vm->memory_size : share ? vm->image->end : 0;
+	u32 spent = 0;
+
+	for (gva_t page = MAX(vm->backed, (gva_t)IMAGE_BASE); page < end; page += PAGE_SIZE) {
+		int cost;
+
+		vm->backed = page;
+		if (spent >= budget)
+			return 1;
+		cost = start_page(vm, page);
+		if (cost < 0)
+			return cost;
+		spent += (u32)cost;
 	}
 	return 0;
 }
@@ -99,6 +122,7 @@ backing_touch(struct vm *vm, gva_t address, bool write)
 
 		if (error < 0)
 			return error;
+		trace(TRACE_PAGE, vm->number, page | TRACE_PAGE_OWN);
 		entry = space_entry(vm, page);
 	}
 	if (!write || *entry & PTE_W)
@@ -106,6 +130,7 @@ backing_touch(struct vm *vm, gva_t address, bool write)
 #if LAB >= 7
 	if (*entry & PTE_COW) {
 		backing_pages++;
+		trace(TRACE_PAGE, vm->number, page | TRACE_PAGE_COPY);
 		return cow_break(vm, page);
 	}
 #endif

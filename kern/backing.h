@@ -8,9 +8,13 @@
 #include "kern/vm.h"
 #include "lib/types.h"
 
-/* Backs what is to be backed from the start: shares the image's pages, and
- * with back=all gives every other page its frame. 0, or -E_NOMEM. */
-int backing_start(struct vm *vm);
+/*
+ * Backs what is to be backed from the start: shares the image's pages, and with
+ * back=all gives every other page its frame. Does about `budget` units of some
+ * 100 machine instructions, and goes on from there at the next call.
+ * Returns 0 when all is backed; 1 if there is more; or -E_NOMEM.
+ */
+int backing_start(struct vm *vm, u32 budget);
 
 /*
  * Makes the page at `address` usable for a read, or a write: gives it a frame

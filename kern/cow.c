@@ -14,28 +14,18 @@
 
 COUNTER(cow_breaks);
 
-static int
-share_segment(struct vm *vm, const struct segment *segment)
-{
-	u32 flags = PTE_P | PTE_U | PTE_IMAGE | (segment->writable ? PTE_COW : 0);
-	gva_t page = ALIGN_DOWN(segment->start, PAGE_SIZE);
-
-	for (; page < segment->start + segment->file_bytes; page += PAGE_SIZE) {
-		pa_t frame = image_frame(vm->image, segment, page);
-
-		if (frame && space_map(vm, page, frame, flags) < 0)
-			return -E_NOMEM;
-	}
-	return 0;
-}
-
 int
-image_share(struct vm *vm)
+image_share(struct vm *vm, gva_t page)
 {
-	for (u32 i = 0; i < vm->image->segment_count; i++)
-		if (share_segment(vm, &vm->image->segments[i]) < 0)
-			return -E_NOMEM;
-	return 0;
+	const struct segment *segment = image_segment(vm->image, page);
+	pa_t frame = segment ? image_frame(vm->image, segment, page) : 0;
+	u32 flags = PTE_P | PTE_U | PTE_IMAGE;
+
+	if (!frame)
+		return 0;
+	if (segment->writable)
+		flags |= PTE_COW;
+	return space_map(vm, page, frame, flags) < 0 ? -E_NOMEM : 1;
 }
 
 int

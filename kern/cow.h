@@ -8,11 +8,12 @@
 #include "kern/vm.h"
 
 /*
- * Maps every page of the VM's image that the file holds whole: read-only,
- * marked PTE_IMAGE, those of writable segments also PTE_COW. They cost the VM
- * no frame. Returns 0, or -E_NOMEM (space_destroy undoes what was done).
+ * Maps the image's page at guest address `page` (nothing is mapped there), if the
+ * file holds it whole: read-only, marked PTE_IMAGE, and PTE_COW if its segment is
+ * writable. It costs the VM no frame.
+ * Returns 1 if it did; 0 if there is no such page; -E_NOMEM.
  */
-int image_share(struct vm *vm);
+int image_share(struct vm *vm, gva_t page);
 
 /*
  * Gives the VM a page of its own in place of the shared one at `page` (mapped,

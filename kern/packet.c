@@ -100,14 +100,14 @@ tell(struct vm *vm)
 	virq_post(vm, VIRQ_NET);
 }
 
-/* There is room again: tells the VM whose packet it was, or else the first of
- * those that wait. */
+/* There is room again: tells the VM whose packet it was (NULL: it was the uplink's),
+ * or else the first of those that wait. */
 static void
 tell_one(struct vm *sender)
 {
 	struct vm *vm = waiting;
 
-	if (sender->send_refused) {
+	if (sender && sender->send_refused) {
 		tell(sender);
 		return;
 	}
@@ -141,10 +141,10 @@ take(u32 sender)
 struct packet *
 packet_alloc(u32 sender)
 {
-	struct vm *vm = &vm_table[sender];
+	struct vm *vm = sender == UPLINK ? NULL : &vm_table[sender];
 	struct packet *packet = NULL;
 
-	if (sender == UPLINK) {
+	if (!vm) {
 		if (packet_uplink_left() > 0)
 			packet = take(sender);
 		uplink_packets += packet != NULL;
@@ -163,15 +163,15 @@ packet_alloc(u32 sender)
 void
 packet_free(struct packet *packet)
 {
-	struct vm *vm = &vm_table[packet->sender];
+	struct vm *vm = packet->sender == UPLINK ? NULL : &vm_table[packet->sender];
 
 	counter_packets_used--;
 	packet->next = free_list;
 	free_list = packet;
-	if (packet->sender == UPLINK)
-		uplink_packets--;
-	else
+	if (vm)
 		discharge(vm);
+	else
+		uplink_packets--;
 	if (waiting)
 		tell_one(vm);
 }

@@ -66,19 +66,13 @@ poll_devices(void)
 	return found;
 }
 
-static bool
-all_done(void)
-{
-	return vm_state_count[VM_DEAD] == vm_count - 1; /* all but the supervisor's record */
-}
-
 /* No VM can run: do what is left to do, or wait for an interrupt. */
 static void
 be_idle(void)
 {
 	if (work_run() || poll_devices())
 		return;
-	if (exit_when_done && all_done() && !work_pending()) {
+	if (exit_when_done && vm_all_ended() && !work_pending()) {
 		kprintf("denali: every VM has ended\n");
 		machine_exit(EXIT_DONE);
 	}

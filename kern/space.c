@@ -2,7 +2,6 @@
  *
  * Builds and takes apart the address spaces of VMs.
  */
-#include "kern/backing.h"
 #include "kern/frame.h"
 #include "kern/kernel.h"
 #include "kern/kmap.h"
@@ -70,7 +69,7 @@ space_create(struct vm *vm)
 	vm->directory = pa_to_kva(directory);
 	memcpy(vm->directory + KMAP_FIRST, kernel_directory + KMAP_FIRST,
 	       (PTES_PER_TABLE - KMAP_FIRST) * sizeof(u32));
-	if (map_vregs(vm) < 0 || backing_start(vm) < 0) {
+	if (map_vregs(vm) < 0) {
 		while (space_destroy(vm, ~0u))
 			;
 		return -E_NOMEM;

@@ -11,8 +11,8 @@
 
 /*
  * Builds the address space of a new VM: the kernel's half, page 0 empty, the
- * page of virtual registers (zeroed) at VREGS_BASE, and whatever backing_start
- * wants backed from the start. Fills in vm->directory and vm->vregs.
+ * page of virtual registers (zeroed) at VREGS_BASE. Fills in vm->directory and
+ * vm->vregs.
  * Returns 0, or -E_NOMEM with everything undone.
  */
 int space_create(struct vm *vm);

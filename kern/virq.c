@@ -14,7 +14,7 @@ COUNTER(virq_delivered);
 void
 virq_post(struct vm *vm, u32 bits)
 {
-	if (vm->state == VM_DYING || vm->state == VM_DEAD)
+	if (!vm_lives(vm))
 		return;
 	vm->posted++;
 	counter_virq_posted++;

@@ -9,10 +9,13 @@
 #include "kern/run.h"
 #include "kern/sched.h"
 #include "kern/space.h"
+#include "kern/trace.h"
 #include "kern/vm.h"
 #include "lib/format.h"
+#include "lib/string.h"
 
-#define DESTROY_BUDGET 64 /* units of space_destroy in one slice of work */
+#define DESTROY_BUDGET 64   /* units of space_destroy in one slice of work */
+#define ENDINGS        256u /* of which the reasons are kept */
 
 COUNTER(vms_killed);
 COUNTER(vms_terminated);
@@ -21,13 +24,23 @@ struct vm *vm_table;
 u32 vm_count;
 u32 vm_state_count[VM_STATE_COUNT];
 
+/* Why the last ones ended. A record says which place is its own, and the place
+ * says whose it is: another's end may have taken it. */
+static struct ending {
+	u32 number;
+	char reason[ENDING_SIZE];
+} endings[ENDINGS];
+static u32 endings_put;
+
 /* The picture in vm.h: allowed[from] has a bit for each state to go to. */
 static const u32 allowed[VM_STATE_COUNT] = {
-	[VM_NEW] = 1 << VM_READY | 1 << VM_DYING,
+	[VM_NEW] = 1 << VM_STOPPED,
+	[VM_STOPPED] = 1 << VM_READY | 1 << VM_DYING | 1 << VM_NEW,
 	[VM_READY] = 1 << VM_RUNNING | 1 << VM_DYING,
 	[VM_RUNNING] = 1 << VM_READY | 1 << VM_IDLE | 1 << VM_DYING,
 	[VM_IDLE] = 1 << VM_READY | 1 << VM_DYING,
 	[VM_DYING] = 1 << VM_DEAD,
+	[VM_DEAD] = 1 << VM_STOPPED | 1 << VM_NEW,
 };
 
 const char *
@@ -42,14 +55,23 @@ vm_state_name(enum vm_state state)
 	return state < VM_STATE_COUNT ? names[state] : "?";
 }
 
+bool
+vm_lives(const struct vm *vm)
+{
+	return vm->state == VM_READY || vm->state == VM_RUNNING || vm->state == VM_IDLE;
+}
+
 struct vm *
 vm_find(u32 number)
 {
-	struct vm *vm = &vm_table[number];
+	return number < vm_count && vm_lives(&vm_table[number]) ? &vm_table[number] : NULL;
+}
 
-	return number < vm_count && vm->state != VM_DYING && vm->state != VM_DEAD && vm->directory
-		       ? vm
-		       : NULL;
+bool
+vm_all_ended(void)
+{
+	return vm_state_count[VM_NEW] + vm_state_count[VM_STOPPED] + vm_state_count[VM_DEAD] ==
+	       vm_count;
 }
 
 void
@@ -66,6 +88,7 @@ vm_enter_state(struct vm *vm, enum vm_state state)
 	vm_state_count[old]--;
 	vm_state_count[state]++;
 	vm->state = (u8)state;
+	trace(TRACE_STATE, vm->number, old << 8 | state);
 	if (state == VM_READY)
 		scheduler->ready(vm);
 	if (state == VM_RUNNING)
@@ -73,19 +96,59 @@ vm_enter_state(struct vm *vm, enum vm_state state)
 }
 
 static bool
+is_held(const struct vm *vm)
+{
+	TABLE_FOR(vm_holds, struct vm_hold, hold)
+	{
+		if (hold->holds(vm))
+			return true;
+	}
+	return false;
+}
+
+static bool
 free_slice(struct work *work)
 {
 	struct vm *vm = (struct vm *)((u8 *)work - offsetof(struct vm, work));
 
+	if (is_held(vm))
+		return false; /* until vm_release */
 	if (space_destroy(vm, DESTROY_BUDGET))
 		return true;
 	vm_enter_state(vm, VM_DEAD);
 	return false;
 }
 
-static void
-end(struct vm *vm)
+void
+vm_release(struct vm *vm)
 {
+	if (vm->state == VM_DYING)
+		work_add(&vm->work);
+}
+
+static void
+keep_reason(struct vm *vm, const char *reason)
+{
+	u32 place = endings_put++ % ENDINGS;
+
+	endings[place].number = vm->number;
+	format(endings[place].reason, ENDING_SIZE, "%s", reason);
+	vm->ending = (u16)(place + 1);
+}
+
+const char *
+vm_ending(const struct vm *vm)
+{
+	const struct ending *ending = &endings[vm->ending - 1u];
+
+	return vm->ending && ending->number == vm->number ? ending->reason : "";
+}
+
+static void
+end(struct vm *vm, const char *reason)
+{
+	kprintf("vm %u: %s\n", vm->number, reason);
+	keep_reason(vm, reason);
 	vm_enter_state(vm, VM_DYING);
 	TABLE_FOR(vm_hooks, struct vm_hook, hook)
 	{
@@ -95,34 +158,37 @@ end(struct vm *vm)
 	work_add(&vm->work);
 }
 
+/* Is there nothing that could be ended? */
 static bool
 is_over(const struct vm *vm)
 {
-	return vm->state == VM_DYING || vm->state == VM_DEAD;
+	return vm->state == VM_NEW || vm->state == VM_DYING || vm->state == VM_DEAD;
 }
 
 void
 vm_kill(struct vm *vm, const char *f, ...)
 {
-	char reason[160];
+	char reason[160] = "killed: ";
+	u32 length = strlen(reason);
 	va_list args;
 
 	if (is_over(vm))
 		return;
 	va_start(args, f);
-	vformat(reason, sizeof reason, f, args);
+	vformat(reason + length, sizeof reason - length, f, args);
 	va_end(args);
-	kprintf("vm %u: killed: %s\n", vm->number, reason);
 	counter_vms_killed++;
-	end(vm);
+	end(vm, reason);
 }
 
 void
 vm_terminate(struct vm *vm, i32 status)
 {
+	char reason[32];
+
 	if (is_over(vm))
 		return;
-	kprintf("vm %u: terminated, status %d\n", vm->number, status);
+	format(reason, sizeof reason, "terminated, status %d", status);
 	counter_vms_terminated++;
-	end(vm);
+	end(vm, reason);
 }

@@ -2,24 +2,26 @@
  *
  * A virtual machine's record, and the states it goes through.
  *
- *          vm_create             sched_pick             quantum ends
- *   NEW --------------> READY ------------> RUNNING ----------------+
- *    |                  |  ^ ^               |   |                  |
- *    |                  |  | +---------------|---|------------------+
- *    |                  |  | virq_post       |   | fault, terminate
- *    |                  |  |     vinstr_idle |   |
- *    |                  |  IDLE <------------+   |
- *    | no memory        |   |                    |
- *    v                  v   v   killed           v
- *   DYING <-----------------------------------------
- *    |
- *    | its memory is free
- *    v
- *   DEAD
+ *        vm_define     vm_start           sched_pick           quantum ends
+ *   NEW ---------> STOPPED ------> READY ------------> RUNNING ---------------+
+ *    ^              |  | ^         |  ^ ^                |   |                |
+ *    | vm_undefine  |  | |         |  | +----------------|---|----------------+
+ *    +--------------+  | |         |  | virq_post        |   | fault, terminate
+ *    |                 | |         |  |      vinstr_idle |   |
+ *    |       no memory | |         | IDLE <--------------+   |
+ *    |                 | |         |   |                     |
+ *    |                 v |vm_start v   v  killed             v
+ *    |              DYING|<-----------------------------------
+ *    |                 | |
+ *    |                 | | its memory is free, nobody holds it
+ *    |   vm_undefine   v |
+ *    +--------------- DEAD
  *
- * Only RUNNING executes; only READY is in the scheduler's queue. DYING holds
- * memory that a work item gives back in slices. vm_enter_state alone changes
- * the state, and asserts that the picture has that arrow.
+ * Only RUNNING executes; only READY is in the scheduler's queue. A NEW record is
+ * a free number; STOPPED, a VM has its definition but no memory, or is given
+ * its memory in slices. DYING holds memory that a work item takes back in slices.
+ * vm_enter_state alone changes the state, and asserts that the picture has that
+ * arrow.
  */
 #ifndef KERN_VM_H
 #define KERN_VM_H
@@ -33,6 +35,7 @@
 
 #define VM_STATES(X)          \
 	X(NEW, "new")         \
+	X(STOPPED, "stopped") \
 	X(READY, "ready")     \
 	X(RUNNING, "running") \
 	X(IDLE, "idle")       \
@@ -53,25 +56,29 @@ struct vm {
 	 * this frame (kernel_tss.esp0), trap_entry the rest. */
 	struct trapframe regs;
 
-	/* vm.c: who it is */
-	u32 number;
-	u8 state;     /* enum vm_state; vm_enter_state changes it */
+	/* idle.c */
 	bool in_idle; /* gave the CPU away in idle, which has yet to return */
-	const struct image *image;
-	u32 memory_size; /* bytes, a multiple of PAGE_SIZE */
 
 	/* space.c: its memory */
 	u32 *directory;      /* NULL: it has no address space */
 	struct vregs *vregs; /* its page 1, in the kernel's mapping */
 	u32 frames;          /* of RAM that it owns, tables not counted */
+	gva_t backed;        /* backing.c: what is backed from the start is, below this */
 
 	/* sched.c: its place in the queue of those that are ready */
 	struct vm *next, *prev;
 	u32 quanta;      /* given so far */
 	u32 quanta_told; /* as the register page says */
 
+	/* quantum.c: what it used; what it left of the last quantum, when it idled */
+	u64 run_time; /* ns */
+	u32 left;     /* ns */
+	bool boosted; /* sched_rr.c: it has, or had last, a boost for a quantum */
+	bool ahead;   /* sched_rr.c: the queue that it waits in */
+
 	/* vinstr.c: what it has in the console's ring, about */
 	u32 console_used, console_epoch;
+	u32 console_written; /* bytes ever; wraps */
 
 	/* virq.c */
 	u32 pending; /* the truth; the register page has a copy */
@@ -81,15 +88,34 @@ struct vm {
 	u64 deadline;
 	u32 timer_slot; /* place in the heap; 0: not there */
 
-	/* netq.c: frames received, oldest first; frames in the machine that it sent */
+	/* netq.c: frames received, oldest first */
 	struct packet *queue_head, *queue_tail;
-	u16 queue_length, queue_from_vms, packets_sent;
-	bool send_refused, send_listed; /* wants VIRQ_NET when it may send; is in that list */
-	struct vm *send_next;
+	u16 queue_length, queue_from_vms;
 	u32 packets_dropped;
+	u32 frames_out, frames_in; /* vnic.c: sent and taken so far */
 
-	struct work work; /* frees its memory */
 	struct vm_local local;
+
+	/* From here on: what belongs to the number, not to one life of its VM.
+	 * All above begins as zeros at each start. */
+
+	/* vm.c */
+	u32 number;
+	u8 state;         /* enum vm_state; vm_enter_state changes it */
+	u16 ending;       /* place of its last end's reason, plus 1; 0: none */
+	u32 starts;       /* so far */
+	struct work work; /* gives it its memory, and takes it back */
+
+	/* vmstart.c: its definition */
+	const struct image *image;
+	u32 memory_size;  /* bytes, a multiple of PAGE_SIZE */
+	const char *args; /* less than ARGS_MAX bytes */
+
+	/* packet.c: frames in the machine that it sent; wants VIRQ_NET when it may
+	 * send; is in that list */
+	u16 packets_sent;
+	bool send_refused, send_listed;
+	struct vm *send_next;
 };
 
 #define SUPERVISOR 0u /* the number of the VM that may do what VI_SUPERVISOR names */
@@ -101,8 +127,14 @@ extern u32 vm_count; /* numbers are below */
 /* How many VMs are in each state. */
 extern u32 vm_state_count[VM_STATE_COUNT];
 
-/* The VM with this number if it may still run; otherwise NULL. */
+/* Is it one that runs, or may run when something happens? */
+bool vm_lives(const struct vm *vm);
+
+/* The VM with this number if it lives; otherwise NULL. */
 struct vm *vm_find(u32 number);
+
+/* Has every VM that was started ended, and given back its memory? */
+bool vm_all_ended(void);
 
 /* Changes the state, keeps the counts and the scheduler's queue right, and
  * asserts that there is such a change. */
@@ -110,12 +142,41 @@ void vm_enter_state(struct vm *vm, enum vm_state state);
 
 const char *vm_state_name(enum vm_state state);
 
-/* Takes memory for the records that the modules call for. Context: boot,
- * before frame_init. */
+/* Takes memory for the records: for what the modules call for, and vms=. Context:
+ * boot, before frame_init. */
 void vm_table_init(void);
 
-/* Creates and starts the VMs that the modules call for. Context: boot. */
+/* Makes and starts the VMs that the modules call for. Context: boot. */
 void vm_create_all(void);
+
+/* What a VM is made of. Image and args must stay until vm_undefine. */
+struct vm_definition {
+	const struct image *image;
+	u32 memory_size; /* bytes, a multiple of PAGE_SIZE; the image fits */
+	const char *args;
+	const char (*disks)[NAME_SIZE]; /* DISKS_PER_VM names, "": none; or NULL */
+};
+
+/* Makes a VM of a free number (NEW): it is STOPPED then, with its disks attached.
+ * Returns 0; or the first error of vm_disks.attach, with nothing done. */
+int vm_define(struct vm *vm, const struct vm_definition *definition);
+
+/*
+ * Starts a VM that is STOPPED or DEAD, and not being started: it begins anew, its
+ * counters at 0. Does the first part of the work, up to `budget` units of about
+ * 100 machine instructions; a work item does the rest, and makes it READY.
+ * Returns 0; or -E_NOMEM, then it is ending again. Should memory run out in a later
+ * slice, then it ends then.
+ */
+int vm_start(struct vm *vm, u32 budget);
+#define VM_START_BUDGET 128u
+
+/* Is the VM being started? */
+bool vm_is_starting(const struct vm *vm);
+
+/* Frees the number of a VM that is STOPPED or DEAD, and not being started; its
+ * disks are detached. */
+void vm_undefine(struct vm *vm);
 
 /* Ends a VM: it never runs again; its memory is given back in slices. Prints
  * why: "vm 3: killed: REASON". Does nothing to a VM that is ending already. */
@@ -124,14 +185,36 @@ void vm_kill(struct vm *vm, const char *format, ...) PRINTF(2, 3);
 /* Ends a VM at its own wish: "vm 3: terminated, status 0". */
 void vm_terminate(struct vm *vm, i32 status);
 
+/* Why the VM ended last; "": it hasn't, or that is long ago. */
+const char *vm_ending(const struct vm *vm);
+#define ENDING_SIZE 96 /* bytes, the final NUL included */
+
 /* Files that keep something for a VM learn of its beginning and its end.
  * create may fail (a negative error): the VM is then not created. destroy
- * must cope with a create that never ran. */
+ * must cope with a create that never ran. Both may run again: a VM can be started
+ * after its end. At create it has its memory, all fields of this life are 0. */
 struct vm_hook {
 	int (*create)(struct vm *vm); /* or NULL */
 	void (*destroy)(struct vm *vm);
 };
 #define VM_HOOK(name, create, destroy) \
 	TABLE_ENTRY(vm_hooks, struct vm_hook) vm_hook_##name = {create, destroy}
+
+/* Files that use an ending VM's memory for a while yet (a transfer is under way)
+ * hold it: none of it is freed, it stays DYING. Whoever has held it calls
+ * vm_release when it no longer does. */
+struct vm_hold {
+	bool (*holds)(const struct vm *vm);
+};
+#define VM_HOLD(holds) TABLE_ENTRY(vm_holds, struct vm_hold) vm_hold_##holds = {holds}
+void vm_release(struct vm *vm);
+
+/* The file that attaches virtual disks. They belong to the VM's definition. */
+struct vm_disks {
+	int (*attach)(struct vm *vm, const char *name); /* index, or a negative error */
+	void (*detach_all)(struct vm *vm);
+};
+#define VM_DISKS(attach, detach_all) \
+	TABLE_ENTRY(vm_disks, struct vm_disks) vm_disks_##attach = {attach, detach_all}
 
 #endif

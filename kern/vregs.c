@@ -65,13 +65,13 @@ option_seed(const char *value)
 
 OPTION("seed", option_seed, "64 hexadecimal digits");
 
-/* Each VM's seed is a block of ChaCha20 under the machine's key, so that no VM
- * can work out another's from its own. Without the option the key is the time
+/* Each VM's seed is a block of ChaCha20 under the machine's key, another at each
+ * start, so that no VM can work out another's from its own. Without the option the key is the time
  * stamp counter: different from boot to boot, but guessable. */
 static void
 fill_seed(struct vm *vm)
 {
-	const u32 nonce[3] = {vm->number, 0, 0};
+	const u32 nonce[3] = {vm->number, vm->starts - 1, 0};
 	u32 block[16];
 
 	if (!seeded) {

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * From a free number to a VM that runs: its definition, which outlives its end,
+ * and its start, in slices of work where it has much memory to be given.
+ */
+#include "kern/backing.h"
+#include "kern/kernel.h"
+#include "kern/layout.h"
+#include "kern/space.h"
+#include "kern/vm.h"
+#include "kern/vregs.h"
+#include "lib/string.h"
+
+static int
+attach(struct vm *vm, const char (*names)[NAME_SIZE])
+{
+	int error = names[0][0] ? -E_NOENT : 0; /* unless there is a file that has disks */
+
+	TABLE_FOR(vm_disks, struct vm_disks, disks)
+	{
+		error = 0;
+		for (u32 i = 0; i < DISKS_PER_VM && names[i][0] && error >= 0; i++)
+			error = disks->attach(vm, names[i]);
+	}
+	return MIN(error, 0);
+}
+
+static void
+detach_all(struct vm *vm)
+{
+	TABLE_FOR(vm_disks, struct vm_disks, disks)
+	{
+		disks->detach_all(vm);
+	}
+}
+
+int
+vm_define(struct vm *vm, const struct vm_definition *definition)
+{
+	int error;
+
+	vm_enter_state(vm, VM_STOPPED);
+	vm->image = definition->image;
+	vm->memory_size = definition->memory_size;
+	vm->args = definition->args;
+	vm->ending = 0;
+	error = definition->disks ? attach(vm, definition->disks) : 0;
+	if (error < 0)
+		vm_undefine(vm);
+	return error;
+}
+
+void
+vm_undefine(struct vm *vm)
+{
+	detach_all(vm);
+	vm->image = NULL;
+	vm->args = NULL;
+	vm_enter_state(vm, VM_NEW);
+}
+
+bool
+vm_is_starting(const struct vm *vm)
+{
+	return vm->state == VM_STOPPED && vm->directory;
+}
+
+static int
+run_hooks(struct vm *vm)
+{
+	TABLE_FOR(vm_hooks, struct vm_hook, hook)
+	{
+		int error = hook->create ? hook->create(vm) : 0;
+
+		if (error < 0)
+			return error;
+	}
+	return 0;
+}
+
+/* Goes on with the start; true if there is more to do. */
+static bool
+start_some(struct vm *vm, u32 budget)
+{
+	int error = backing_start(vm, budget);
+
+	if (error > 0)
+		return true;
+	if (error == 0)
+		error = run_hooks(vm);
+	if (error < 0) {
+		vm_kill(vm, "not created: out of memory");
+		return false;
+	}
+	vregs_init(vm, vm->args);
+	vm->regs.eip = vm->image->entry;
+	vm_enter_state(vm, VM_READY);
+	return false;
+}
+
+static bool
+start_slice(struct work *work)
+{
+	return start_some((struct vm *)((u8 *)work - offsetof(struct vm, work)), VM_START_BUDGET);
+}
+
+int
+vm_start(struct vm *vm, u32 budget)
+{
+	ASSERT(!vm->directory && !vm->work.queued);
+	if (vm->state == VM_DEAD)
+		vm_enter_state(vm, VM_STOPPED);
+	memset(vm, 0, offsetof(struct vm, number));
+	vm->ending = 0;
+	vm->starts++;
+	if (space_create(vm) < 0) {
+		vm_kill(vm, "not created: out of memory");
+		return -E_NOMEM;
+	}
+	vm->work.run = start_slice;
+	if (start_some(vm, budget))
+		work_add(&vm->work);
+	return vm->state == VM_DYING ? -E_NOMEM : 0;
+}
