@@ -286,8 +286,9 @@ struct machine_info {
 	u32 vdisks;  /* places in the table of virtual disks, used or not */
 	u32 focus;   /* the VM that has the console, or CONSOLE_KERNEL */
 	u32 switches, packets_in, packets_out, disk_transfers;
-	u32 disk_error; /* why there are no virtual disks; 0: there are */
-	u32 reserved[3];
+	u32 disk_error;    /* why there are no virtual disks; 0: there are */
+	u32 script_module; /* index of the boot script, if there is one: VI_MODULE_READ */
+	u32 reserved[2];
 	char script[NAME_SIZE]; /* name of the boot script's module; "": none */
 };
 
