@@ -4,4 +4,4 @@
  */
 #include "user/hostile/hostile.h"
 
-DIES("general protection", EXECUTE("cli"))
+DIES("excluded instruction: cli at", EXECUTE("cli"))

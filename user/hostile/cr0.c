@@ -4,4 +4,5 @@
  */
 #include "user/hostile/hostile.h"
 
-DIES("general protection", EXECUTE("xorl %%eax, %%eax; movl %%eax, %%cr0"))
+DIES("excluded instruction: mov to control register at",
+     EXECUTE("xorl %%eax, %%eax; movl %%eax, %%cr0"))

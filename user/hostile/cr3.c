@@ -4,4 +4,4 @@
  */
 #include "user/hostile/hostile.h"
 
-DIES("general protection", EXECUTE("movl %%cr3, %%eax"))
+DIES("excluded instruction: mov from control register at", EXECUTE("movl %%cr3, %%eax"))

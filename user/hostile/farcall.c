@@ -4,4 +4,4 @@
  */
 #include "user/hostile/hostile.h"
 
-DIES("general protection", EXECUTE("lcall $0x08, $0x40100000"))
+DIES("excluded instruction: far call at", EXECUTE("lcall $0x08, $0x40100000"))

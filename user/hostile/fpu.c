@@ -4,4 +4,4 @@
  */
 #include "user/hostile/hostile.h"
 
-DIES("floating point used", EXECUTE("fld1"))
+DIES("excluded instruction: floating point (x87) at", EXECUTE("fld1"))

@@ -4,4 +4,4 @@
  */
 #include "user/hostile/hostile.h"
 
-DIES("general protection", EXECUTE("hlt"))
+DIES("excluded instruction: hlt at", EXECUTE("hlt"))

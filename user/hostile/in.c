@@ -4,4 +4,4 @@
  */
 #include "user/hostile/hostile.h"
 
-DIES("general protection", EXECUTE("inb $0x60, %%al"))
+DIES("excluded instruction: in at", EXECUTE("inb $0x60, %%al"))

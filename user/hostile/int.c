@@ -4,4 +4,4 @@
  */
 #include "user/hostile/hostile.h"
 
-DIES("general protection", EXECUTE("int $0x20"))
+DIES("excluded instruction: int $0x20 at", EXECUTE("int $0x20"))

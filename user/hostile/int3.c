@@ -4,4 +4,4 @@
  */
 #include "user/hostile/hostile.h"
 
-DIES("general protection", EXECUTE("int3"))
+DIES("excluded instruction: int3 at", EXECUTE("int3"))

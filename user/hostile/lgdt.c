@@ -4,4 +4,4 @@
  */
 #include "user/hostile/hostile.h"
 
-DIES("general protection", EXECUTE("lgdt 0x3000"))
+DIES("excluded instruction: lgdt at", EXECUTE("lgdt 0x3000"))

@@ -4,4 +4,4 @@
  */
 #include "user/hostile/hostile.h"
 
-DIES("general protection", EXECUTE("movl $0x10, %%eax; outb %%al, $0xf4"))
+DIES("excluded instruction: out at", EXECUTE("movl $0x10, %%eax; outb %%al, $0xf4"))

@@ -4,4 +4,4 @@
  */
 #include "user/hostile/hostile.h"
 
-DIES("general protection", EXECUTE("movl $0x1b, %%ecx; rdmsr"))
+DIES("excluded instruction: rdmsr at", EXECUTE("movl $0x1b, %%ecx; rdmsr"))

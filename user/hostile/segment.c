@@ -4,4 +4,5 @@
  */
 #include "user/hostile/hostile.h"
 
-DIES("general protection", EXECUTE("movl $0x10, %%eax; movl %%eax, %%ds"))
+DIES("general protection (10): mov to segment register at",
+     EXECUTE("movl $0x10, %%eax; movl %%eax, %%ds"))

@@ -4,4 +4,4 @@
  */
 #include "user/hostile/hostile.h"
 
-DIES("general protection", EXECUTE("sgdt 0x3000"))
+DIES("excluded instruction: sgdt at", EXECUTE("sgdt 0x3000"))

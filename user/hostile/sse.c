@@ -4,4 +4,4 @@
  */
 #include "user/hostile/hostile.h"
 
-DIES("invalid opcode", EXECUTE("xorps %%xmm0, %%xmm0"))
+DIES("excluded instruction: MMX or SSE at", EXECUTE("xorps %%xmm0, %%xmm0"))
