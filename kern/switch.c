@@ -8,6 +8,7 @@
 #include "kern/netaddr.h"
 #include "kern/netq.h"
 #include "kern/switch.h"
+#include "kern/trace.h"
 #include "lib/string.h"
 
 #define TYPE_OFFSET  12
@@ -144,16 +145,31 @@ to_uplink(struct packet *packet)
 }
 
 static void
+drop(struct packet *packet)
+{
+	trace(TRACE_DROP, TRACE_NO_VM, packet->length);
+	packet_free(packet);
+}
+
+static void
+queue(struct vm *vm, struct packet *packet)
+{
+	u32 length = packet->length;
+
+	trace(netq_put(vm, packet) ? TRACE_QUEUE : TRACE_DROP, vm->number, length);
+}
+
+static void
 to_vm(const u8 *mac, struct packet *packet)
 {
 	struct vm *vm = is_vm_mac(mac) ? vm_by_address(read32(mac + 2)) : NULL;
 
 	if (vm) {
-		netq_put(vm, packet);
+		queue(vm, packet);
 		return;
 	}
 	counter_net_dropped_nobody++;
-	packet_free(packet);
+	drop(packet);
 }
 
 int
@@ -165,7 +181,7 @@ switch_from_vm(struct vm *vm, struct packet *packet)
 	}
 	counter_net_from_vm++;
 	if (answer_arp(packet))
-		netq_put(vm, packet);
+		queue(vm, packet);
 	else if (is_vm_mac(packet->data))
 		to_vm(packet->data, packet);
 	else
@@ -195,15 +211,15 @@ switch_from_uplink(struct packet *packet)
 	counter_net_from_uplink++;
 	if (packet->length < FRAME_MIN) {
 		counter_net_dropped_malformed++;
-		packet_free(packet);
+		drop(packet);
 	} else if (outside_is_forged(packet)) {
 		counter_net_dropped_source++;
-		packet_free(packet);
+		drop(packet);
 	} else if (answer_arp(packet)) {
 		to_uplink(packet);
 	} else if (packet->data[0] & 1) {
 		counter_net_dropped_broadcast++;
-		packet_free(packet);
+		drop(packet);
 	} else {
 		to_vm(packet->data, packet);
 	}

@@ -24,8 +24,7 @@
 /* The kinds: a name, and what the value means. conf/trace.py reads this list. */
 #define TRACE_KINDS(X)                                                    \
 	X(STATE, "state")           /* old << 8 | new, enum vm_state */   \
-	X(POST, "post")             /* VIRQ_* bits, none was pending */   \
-	X(MERGE, "merge")           /* VIRQ_* bits, one was pending */    \
+	X(POST, "post")             /* VIRQ_* bits pending since then */  \
 	X(DELIVER, "deliver")       /* VIRQ_* bits that it took */        \
 	X(SEND, "send")             /* bytes that the VM sent */          \
 	X(QUEUE, "queue")           /* bytes that wait for the VM */      \

@@ -13,6 +13,7 @@
 #include "kern/packet.h"
 #include "kern/run.h"
 #include "kern/switch.h"
+#include "kern/trace.h"
 #include "kern/trap.h"
 #include "kern/virtio.h"
 #include "kern/work.h"
@@ -54,14 +55,17 @@ receive(struct packet *packet, u32 bytes)
 {
 	struct packet *fresh = packet_alloc(UPLINK);
 
+	bytes -= MIN(bytes, (u32)PACKET_HEADER);
 	counter_net_rx_frames++;
+	trace(TRACE_UPLINK_IN, TRACE_NO_VM, bytes);
 	if (!fresh) {
+		trace(TRACE_DROP, TRACE_NO_VM, bytes);
 		counter_net_dropped_no_buffer++;
 		post_buffer(packet);
 		return;
 	}
 	post_buffer(fresh);
-	packet->length = bytes - MIN(bytes, (u32)PACKET_HEADER);
+	packet->length = bytes;
 	switch_from_uplink(packet);
 }
 
@@ -149,6 +153,7 @@ uplink_send(struct packet *packet)
 		packet_free(packet);
 		return;
 	}
+	trace(TRACE_UPLINK_OUT, TRACE_NO_VM, packet->length);
 	memset(packet->header, 0, PACKET_HEADER);
 	if (tx.free_count == 0)
 		reclaim_tx();

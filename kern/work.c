@@ -6,6 +6,7 @@
 #include "kern/clock.h"
 #include "kern/deadline.h"
 #include "kern/kernel.h"
+#include "kern/trace.h"
 #include "kern/work.h"
 
 /* Guests are interrupted this often while there is work. */
@@ -31,6 +32,18 @@ work_add(struct work *work)
 	tail = &work->next;
 }
 
+static bool
+run_slice(struct work *work)
+{
+	bool (*run)(struct work *work) = work->run;
+	bool more;
+
+	trace(TRACE_WORK_BEGIN, TRACE_NO_VM, (u32)run);
+	more = run(work);
+	trace(TRACE_WORK_END, TRACE_NO_VM, (u32)run);
+	return more;
+}
+
 bool
 work_run(void)
 {
@@ -42,7 +55,7 @@ work_run(void)
 	if (!work_head)
 		tail = &work_head;
 	work->queued = false;
-	if (work->run(work))
+	if (run_slice(work))
 		work_add(work);
 	last_slice = clock_now();
 	work_due = false;
