@@ -9,11 +9,27 @@
 #include "kern/kernel.h"
 #include "kern/netq.h"
 #include "kern/switch.h"
+#include "kern/trace.h"
 
 /* What one instruction does at most before it returns the number done: frames
  * are copied, and pages that they touch for the first time filled. */
 #define ELEMENTS_PER_ENTRY 16u
 #define PAGES_PER_ENTRY    8u
+
+static int
+hand_over(struct vm *vm, struct packet *packet)
+{
+	u32 length = packet->length;
+	int error;
+
+	trace(TRACE_SEND, vm->number, length);
+	error = switch_from_vm(vm, packet);
+	if (error < 0)
+		trace(TRACE_DROP, vm->number, length);
+	else
+		vm->frames_out++;
+	return error;
+}
 
 static int
 send_frame(struct vm *vm, gva_t address, u32 length)
@@ -31,7 +47,7 @@ send_frame(struct vm *vm, gva_t address, u32 length)
 	packet->length = length;
 	error = guest_copy_in(vm, packet->data, address, length);
 	if (error == 0)
-		error = switch_from_vm(vm, packet);
+		error = hand_over(vm, packet);
 	if (error < 0)
 		packet_free(packet);
 	return error;
@@ -53,6 +69,8 @@ receive_frame(struct vm *vm, gva_t address, u32 room)
 	if (error < 0)
 		return error;
 	netq_drop_first(vm);
+	vm->frames_in++;
+	trace(TRACE_RECEIVE, vm->number, (u32)length);
 	return length;
 }
 
