@@ -178,6 +178,7 @@ vm_kill(struct vm *vm, const char *f, ...)
 	vformat(reason + length, sizeof reason - length, f, args);
 	va_end(args);
 	counter_vms_killed++;
+	trace(TRACE_KILLED, vm->number, 0);
 	end(vm, reason);
 }
 
@@ -190,5 +191,6 @@ vm_terminate(struct vm *vm, i32 status)
 		return;
 	format(reason, sizeof reason, "terminated, status %d", status);
 	counter_vms_terminated++;
+	trace(TRACE_TERMINATED, vm->number, (u32)status);
 	end(vm, reason);
 }
