@@ -16,7 +16,8 @@
 	X(DIRECTORY, "page directories") \
 	X(TABLE, "page tables")          \
 	X(PACKET, "packets")             \
-	X(DEVICE, "device rings")
+	X(DEVICE, "device rings")        \
+	X(DISK, "disk transfers")
 
 enum frame_use {
 #define X(name, text) FRAME_##name,

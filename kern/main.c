@@ -26,6 +26,7 @@
 #endif
 #if LAB >= 3
 #include "kern/timerq.h"
+#include "kern/vdisk.h"
 #endif
 
 NORETURN void main(u32 magic, pa_t info);
@@ -86,6 +87,9 @@ main(u32 magic, pa_t info)
 	lapic_init();
 	clock_calibrate();
 	pci_init();
+#if LAB >= 3
+	vdisk_init();
+#endif
 	uart_enable_input();
 	console_flush();
 #if LAB >= 2

@@ -15,6 +15,7 @@
 #include "kern/x86.h"
 #include "lib/string.h"
 #if LAB >= 3
+#include "kern/vdisk.h"
 #include "kern/virq.h"
 #include "kern/vregs.h"
 #endif

@@ -50,6 +50,7 @@ enum vm_state {
 };
 
 struct packet;
+struct vdisk_vm;
 
 struct vm {
 	/* Entered by hardware: a trap from ring 3 pushes downwards from the end of
