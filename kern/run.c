@@ -109,6 +109,8 @@ resume(bool new_quantum)
 	if (loaded != vm)
 		load(vm);
 #if LAB >= 3
+	if (vm->disk_done)
+		vdisk_report(vm);
 	if (vm->pending | vm->in_idle)
 		virq_deliver(vm);
 	vregs_refresh(vm, now);

@@ -107,6 +107,11 @@ struct vm {
 	u32 starts;       /* so far */
 	struct work work; /* gives it its memory, and takes it back */
 
+	/* vdisk_queue.c: NULL if it has no disks; transfers have ended that it wasn't
+	 * told of */
+	struct vdisk_vm *disks;
+	bool disk_done;
+
 	/* vmstart.c: its definition */
 	const struct image *image;
 	u32 memory_size;  /* bytes, a multiple of PAGE_SIZE */
