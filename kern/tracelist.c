@@ -10,15 +10,18 @@
 #include "lib/format.h"
 #include "lib/string.h"
 
-#define SHOWN         24u   /* events, unless told */
-#define LOOKED_AT     4096u /* events, unless told, for those of one VM */
-#define LOOKS         512u  /* events looked at in one round */
+#define SHOWN         24u  /* events, unless told */
+#define LOOKS         512u /* events looked at in one round */
 #define EVERY_VM      (~0u)
 #define EVENT_KIND(e) ((e)->what >> 24)
 #define EVENT_VM(e)   ((e)->what & TRACE_NO_VM)
 
-/* Events are numbered from 0 on, through all laps; the numbers wrap. */
-static u32 next_number, end_number, only_vm;
+/* Events are numbered from 0 on, through all laps; the numbers wrap. What is
+ * shown begins at next_number, which goes back until it has found `wanted`
+ * events, and ends before end_number. */
+static u32 next_number, end_number, wanted;
+static u32 only_vm;
+static bool show_all; /* the kernel's own work and waiting, too */
 
 static u32
 ring_size(void)
@@ -126,24 +129,54 @@ parse_number(const char *p, u32 *number)
 	return *p == ' ' ? p + 1 : p;
 }
 
-/* [N] [vm K]; false if the argument is anything else. */
+/* [N] [vm K] [all]; false if the argument is anything else. */
 static bool
 parse(const char *p)
 {
-	u32 count = 0;
-
 	only_vm = EVERY_VM;
+	wanted = SHOWN;
 	if (*p >= '0' && *p <= '9')
-		p = parse_number(p, &count);
+		p = parse_number(p, &wanted);
 	if (strncmp(p, "vm ", 3) == 0 && p[3] >= '0' && p[3] <= '9')
 		p = parse_number(p + 3, &only_vm);
-	if (count == 0)
-		count = only_vm == EVERY_VM ? SHOWN : LOOKED_AT;
-	end_number = written();
-	next_number = end_number - MIN(count, ring_size());
-	return *p == '\0';
+	show_all = strcmp(p, "all") == 0;
+	next_number = end_number = written();
+	return show_all || *p == '\0';
 }
 
+static const struct trace_event *
+event_at(u32 number)
+{
+	return &trace_ring[number & (ring_size() - 1)];
+}
+
+static bool
+is_shown(const struct trace_event *event)
+{
+	u32 kind = EVENT_KIND(event);
+
+	if (only_vm != EVERY_VM)
+		return EVENT_VM(event) == only_vm;
+	return show_all || (kind != TRACE_WORK_BEGIN && kind != TRACE_WORK_END &&
+			    kind != TRACE_WAIT && kind != TRACE_WAKE);
+}
+
+/* Goes back a little to where the listing begins; false when it is there. */
+static bool
+look_back(void)
+{
+	u32 oldest = written() - ring_size();
+
+	for (u32 n = 0; n < LOOKS && wanted; n++) {
+		if ((i32)(next_number - oldest) <= 0 || !event_at(next_number - 1)->when)
+			wanted = 0;
+		else if (is_shown(event_at(--next_number)))
+			wanted--;
+	}
+	return wanted > 0;
+}
+
+/* What was overwritten meanwhile is passed over. */
 static void
 skip_overwritten(void)
 {
@@ -155,7 +188,7 @@ skip_overwritten(void)
 		next_number = end_number;
 }
 
-/* Shows a few of the events that are there. */
+/* Shows a few of the events that are there; false after the last one. */
 static bool
 show_some(void)
 {
@@ -163,9 +196,9 @@ show_some(void)
 
 	skip_overwritten();
 	for (u32 n = 0; n < LOOKS && next_number != end_number && shown < LINES_PER_ROUND; n++) {
-		const struct trace_event *event = &trace_ring[next_number++ & (ring_size() - 1)];
+		const struct trace_event *event = event_at(next_number++);
 
-		if (!event->when || (only_vm != EVERY_VM && EVENT_VM(event) != only_vm))
+		if (!is_shown(event))
 			continue;
 		print_event(event);
 		shown++;
@@ -181,10 +214,10 @@ command_trace(const char *argument, u32 round)
 		return false;
 	}
 	if (round == 0 && !parse(argument)) {
-		kprintf("trace [N] [vm K]\n");
+		kprintf("trace [N] [vm K] [all]\n");
 		return false;
 	}
-	return show_some();
+	return (wanted && look_back()) || show_some();
 }
 
-COMMAND("trace", command_trace, "[N] [vm K]: show the last events");
+COMMAND("trace", command_trace, "[N] [vm K] [all]: show the last events");
