@@ -12,6 +12,8 @@
 #include "ilwaco/vinstr.h"
 #include "ilwaco/virq.h"
 
+#define ROOM_PAUSE 1000000u /* ns between tries to write to a console without room */
+
 static char typed[64];
 static u32 typed_from, typed_to; /* what of it wasn't taken yet */
 static struct waitq reader;
@@ -58,18 +60,19 @@ console_getc(u64 deadline)
 void
 console_write(const char *bytes, u32 count)
 {
-	bool on = virq_disable();
-
 	fflush(NULL);
 	while (count > 0) {
 		i32 done = vi_console_write(bytes, MIN(count, (u32)CONSOLE_MAX));
 
+		if (done == -E_AGAIN) {
+			thread_sleep(ROOM_PAUSE);
+			continue;
+		}
 		if (done <= 0)
 			break; /* nobody to tell */
 		bytes += done;
 		count -= (u32)done;
 	}
-	virq_restore(on);
 }
 
 enum edit_result

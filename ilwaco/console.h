@@ -12,7 +12,8 @@
  * the machine started; FOREVER), then -1. What was printed is written out first. */
 int console_getc(u64 deadline);
 
-/* Writes bytes as they are, behind what was printed, at once. */
+/* Writes bytes as they are, behind what was printed; waits while the console has no
+ * room. Two threads that write at once may mix their bytes. */
 void console_write(const char *bytes, u32 count);
 
 /* Lets a person type and edit a line (ilwaco/edit.h); `edit` is all zero before the

@@ -28,7 +28,7 @@ void sha256_add(struct sha256 *sha, const void *bytes, size_t count);
 void sha256_end(struct sha256 *sha, u8 digest[SHA256_BYTES]);
 
 /* HMAC-SHA256 [RFC 2104] with a key of any length, in the same three steps. Test
- * vectors [FIPS 180-4, RFC 4231] are in grade/tests/test_control_units.py. */
+ * vectors [FIPS 180-4, RFC 4231] are in grade/tests/test_shell_units.py. */
 void hmac_begin(struct hmac *hmac, const void *key, size_t count);
 void hmac_add(struct hmac *hmac, const void *bytes, size_t count);
 void hmac_end(struct hmac *hmac, u8 code[SHA256_BYTES]);

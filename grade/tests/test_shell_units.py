@@ -259,3 +259,86 @@ def test_screen_shows_the_line_whatever_is_typed(tmp_path: Path, seed: int) -> N
         visible = step.line[start : start + COLUMNS - 2 - len(prompt)]
         assert shown[len(prompt) :].rstrip() == visible.rstrip()
         assert start == 0 or len(step.line) + len(prompt) >= COLUMNS - 1
+
+
+# --- words and plans ------------------------------------------------------------------------------
+
+
+def _plans(tmp_path: Path, *lines: bytes) -> list[str]:
+    program = compile_program(
+        tmp_path,
+        "grade/unit/plan_test.c",
+        "user/super/words.c",
+        "user/super/plan.c",
+        "lib/format.c",
+    )
+    text = b"".join(line + b"\n" for line in lines)
+    run = subprocess.run([program], input=text, capture_output=True, check=False)
+    assert run.returncode == 0, run.stderr.decode()
+    return run.stdout.decode("latin-1").splitlines()
+
+
+PLANS = {
+    "httpd": "1 <httpd> image=httpd count=1 mem=0 number=0 stopped=0 args= last=0",
+    'kv count=3 mem=8M disk=data-% disk=site args="-v  \\"x\\"" # three': (
+        '6 <kv> <count=3> <mem=8M> <disk=data-%> <disk=site> <args=-v  "x"> image=kv count=3 '
+        'mem=8388608 number=0 stopped=0 args=-v  "x" last=0 disk=data-3 disk=site'
+    ),
+    "\techo  number=7 count=2 stopped ": (
+        "4 <echo> <number=7> <count=2> <stopped> image=echo count=2 mem=0 number=7 stopped=1 "
+        "args= last=8"
+    ),
+    "a count=0": "wanted count=1 to count=65535",
+    "a count=70000": "wanted count=1 to count=65535",
+    "a count=5x": "wanted count=1 to count=65535",
+    "a mem=1K": "wanted mem=64K to mem=48M",
+    "a mem=49M": "wanted mem=64K to mem=48M",
+    "a mem=99999999999999999999": "wanted mem=64K to mem=48M",
+    "a disk=": "a disk's name has 1 to 31 characters",
+    "a" + " disk=x" * 9: "a VM has at most 8 disks",
+    "a number=0": "wanted number=1 to number=65535",
+    "a colour=red": "unknown word",
+    'a args="b': 'a quote (") has no end',
+    "a " * 25: "too many words",
+    "a" * 32: "an image's name has 1 to 31 characters",
+    'a args="' + "b" * 256 + '"': "arguments have at most 255 characters",
+    "a count=100 disk=" + "d" * 29 + "%": "a name is too long",
+    "# nothing": "wanted IMAGE",
+    '""': "an image's name has",
+}
+
+
+def test_lines_become_plans_or_reasons(tmp_path: Path) -> None:
+    """A boot script is written by people: what is right is done, what isn't is told."""
+    results = _plans(tmp_path, *(line.encode() for line in PLANS))
+    for (line, expected), result in zip(PLANS.items(), results):
+        if expected[0].isdigit():
+            assert result == expected, line
+        else:
+            assert expected in result, line
+
+
+def test_no_line_harms_the_parser(tmp_path: Path) -> None:
+    """20,000 random lines, made of what lines are made of; the sanitizers watch."""
+    rng = random.Random(1)
+    parts = [b"httpd", b"count=", b"mem=", b"disk=", b"args=", b"number=", b'"', b"\\", b" ", b"#"]
+    parts += [b"%", b"9", b"16M", b"-", b"\t", b"\xff", b"x" * 40, b"stopped"]
+    lines = [b"".join(rng.choices(parts, k=rng.randrange(40))) for _ in range(20000)]
+    assert len(_plans(tmp_path, *lines)) == 20000
+
+
+def test_sizes_and_ranges_are_read_whole(tmp_path: Path) -> None:
+    """A number that is cut, or wraps around, would stop the wrong VM."""
+    library = compile_library(tmp_path, "user/super/words.c", "lib/string.c")
+    library.word_size.restype = library.word_range.restype = ctypes.c_bool
+    size, pair = ctypes.c_uint64(), (ctypes.c_uint32 * 2)()
+    sizes = {b"1": 1, b"64K": 65536, b"16M": 16 << 20, b"2G": 2 << 30, b"1T": 1 << 40}
+    for text, value in sizes.items():
+        assert library.word_size(text, ctypes.byref(size)) and size.value == value
+    for text in (b"", b"0", b"0K", b"M", b"1KK", b"1k", b"2000T", b"-1", b"1 ", b"9" * 30):
+        assert not library.word_size(text, ctypes.byref(size)), text
+    ranges = {b"7": (7, 7), b"3-10": (3, 10), b"4294967295": (2**32 - 1, 2**32 - 1)}
+    for text, both in ranges.items():
+        assert library.word_range(text, pair) and tuple(pair) == both
+    for text in (b"", b"-", b"3-", b"-3", b"10-3", b"3-4-5", b"4294967296", b"x", b"1-99999999999"):
+        assert not library.word_range(text, pair), text
