@@ -29,6 +29,9 @@ struct block_request {
 	/* Called with interrupts off when the transfer has ended; status is 0, or
 	 * -E_IO. The frame may be used for something else only then. */
 	void (*done)(struct block_request *request, int status);
+	/* The driver's, as next is. */
+	u64 when;
+	int result;
 };
 
 struct block_disk;

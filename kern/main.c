@@ -25,6 +25,7 @@
 #include "kern/vm.h"
 #endif
 #if LAB >= 3
+#include "kern/ramdisk.h"
 #include "kern/timerq.h"
 #include "kern/vdisk.h"
 #endif
@@ -56,6 +57,7 @@ memory_init(void)
 #endif
 #if LAB >= 3
 	timerq_init();
+	ramdisk_init();
 #endif
 	frame_init(boot_take(frame_table_bytes(end)), end, boot_info.usable,
 		   boot_info.usable_count);

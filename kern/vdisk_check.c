@@ -89,3 +89,22 @@ vdisk_check_table(const struct vdisk_table *table, u32 index, const struct vdisk
 			return "it describes a disk that can't be";
 	return NULL;
 }
+
+void
+vdisk_format(void *memory, u32 blocks)
+{
+	struct vdisk_superblock *super = memory;
+	struct vdisk_table *table = (struct vdisk_table *)&super[2];
+
+	super->version = VDISK_VERSION;
+	memcpy(super->magic, VDISK_MAGIC, sizeof super->magic);
+	super->blocks = blocks;
+	super->table_first = 2;
+	super->table_blocks = 1;
+	super->data_first = VDISK_EMPTY_BLOCKS;
+	super->checksum = vdisk_checksum(super);
+	memcpy(&super[1], super, sizeof *super);
+	table->magic = VDISK_TABLE_MAGIC;
+	table->checksum = vdisk_checksum(table);
+	memcpy(&table[1], table, sizeof *table);
+}

@@ -201,6 +201,13 @@ deactivate(struct vdisk_transfer *transfer)
 }
 
 void
+vdisk_cancel(struct vdisk_transfer *transfer)
+{
+	deactivate(transfer);
+	transfer_free(transfer);
+}
+
+void
 vdisk_finish(struct vdisk_transfer *transfer, i32 status)
 {
 	struct vdisk_vm *of = transfer->of;

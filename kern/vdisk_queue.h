@@ -25,7 +25,8 @@ struct vdisk_transfer {
 	struct block_request request; /* first: a request is its transfer */
 	struct vdisk_transfer *next;
 	struct vdisk_vm *of;
-	gva_t address; /* of the page that the device reads or writes; 0: none */
+	gva_t address; /* of the page that the device reads or writes; 0: none (page 0
+			* is no VM's) */
 	u32 tag;
 	i32 status;
 };
@@ -71,6 +72,9 @@ void vdisk_enqueue(struct vdisk_transfer *transfer);
 /* Marks a new transfer as active without the queue: for the supervisor's
  * operations, whose requests are their own. */
 void vdisk_activate(struct vdisk_transfer *transfer);
+
+/* Takes back an active transfer that has led to nothing: nobody is told. */
+void vdisk_cancel(struct vdisk_transfer *transfer);
 
 /* Ends an active transfer: its VM will be told, or if it is ending and this was
  * the last one, go on ending. */

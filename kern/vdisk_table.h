@@ -47,6 +47,11 @@ bool vdisk_name_good(const char *name);
 /* The checksum that a superblock, or a block of the table, should have. */
 u32 vdisk_checksum(const void *block);
 
+/* Writes the superblock and the table of a disk without virtual disks to memory,
+ * zeroed, of `blocks` blocks (more than VDISK_EMPTY_BLOCKS). */
+#define VDISK_EMPTY_BLOCKS 4u
+void vdisk_format(void *memory, u32 blocks);
+
 /* Is it meant to be a superblock at all? */
 bool vdisk_has_magic(const struct vdisk_superblock *super);
 
