@@ -5,7 +5,7 @@
  *   server.c   connections   bytes in, bytes out, when TCP has room
  *   session.c  one client    requests out of bytes, replies into bytes
  *   resp.c     the protocol's grammar
- *   command.c  what each command does to the table
+ *   command.c, strings.c, keys.c   what each command does to the table
  *   table.c, cells.c         entries, and the memory that they are in
  *   log.c      the disk      when a change is safe
  *
@@ -81,7 +81,7 @@ extern u32 server_clients;
 
 bool glob_matches(const u8 *pattern, u32 pattern_bytes, const u8 *text, u32 text_bytes);
 
-/* --- log.c: all but the start with the core locked ---------------------------------- */
+/* --- log.c: core locked, but for log_start and log_run ---------------------------------- */
 
 /* Changes so far; those of them that are safe. Equal without a disk. */
 extern u64 log_changes, log_safe;
@@ -99,9 +99,9 @@ bool log_flush(void);
  * before there are clients. */
 void log_start(void);
 
-/* Makes changes safe as they come; calls `safe`, core locked, when some are. Returns
- * only if there is no disk. */
-void log_run(void (*safe)(void));
+/* Makes changes safe as they come; calls `safe`, core locked, when some are, or with
+ * `lost` when those beyond log_safe never will be. Returns only if there is no disk. */
+void log_run(void (*safe)(bool lost));
 
 /* Appends what INFO says of it. */
 u32 log_info(char *to, u32 room);

@@ -33,7 +33,7 @@ log_start(void)
 }
 
 void
-log_run(void (*safe)(void))
+log_run(void (*safe)(bool lost))
 {
 	(void)safe;
 }

@@ -234,14 +234,17 @@ on_accept(void *arg, struct tcp_pcb *pcb, err_t error)
 	return ERR_OK;
 }
 
-/* Changes have become safe. */
+/* Changes have become safe; or, `lost`, what isn't safe yet never will be, and who waits
+ * for it can't be told anything that is true. */
 static void
-on_safe(void)
+on_safe(bool lost)
 {
 	struct client *next;
 
 	for (struct client *client = clients; client; client = next) {
 		next = client->next;
+		if (lost && client->session.hold > log_safe)
+			client->session.broken = true;
 		session_retry(&client->session);
 		client_work(client);
 	}
