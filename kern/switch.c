@@ -40,6 +40,7 @@ COUNTER(net_arp_answered);
 COUNTER(net_dropped_source);
 COUNTER(net_dropped_broadcast);
 COUNTER(net_dropped_nobody);
+COUNTER(net_dropped_supervisor);
 COUNTER(net_dropped_malformed);
 
 static u32
@@ -159,17 +160,35 @@ queue(struct vm *vm, struct packet *packet)
 	trace(netq_put(vm, packet) ? TRACE_QUEUE : TRACE_DROP, vm->number, length);
 }
 
+/* Does a frame from outside name the gateway as its sender? */
+static bool
+is_from_gateway(struct packet *packet)
+{
+	const u8 *frame = packet->data;
+	const struct arp_frame *arp = as_arp(packet);
+
+	if (arp)
+		return read32(arp->sender_ip) == GATEWAY;
+	return read16(frame + TYPE_OFFSET) == TYPE_IPV4 &&
+	       packet->length >= IPV4_OFFSET + IPV4_BYTES && read32(frame + IPV4_SOURCE) == GATEWAY;
+}
+
+/* The supervisor hears nobody but the gateway: `may_supervise` says whether the frame
+ * is from there. */
 static void
-to_vm(const u8 *mac, struct packet *packet)
+to_vm(const u8 *mac, struct packet *packet, bool may_supervise)
 {
 	struct vm *vm = is_vm_mac(mac) ? vm_by_address(read32(mac + 2)) : NULL;
 
-	if (vm) {
+	if (!vm) {
+		counter_net_dropped_nobody++;
+		drop(packet);
+	} else if (vm->number == SUPERVISOR && !may_supervise) {
+		counter_net_dropped_supervisor++;
+		drop(packet);
+	} else {
 		queue(vm, packet);
-		return;
 	}
-	counter_net_dropped_nobody++;
-	drop(packet);
 }
 
 int
@@ -183,7 +202,7 @@ switch_from_vm(struct vm *vm, struct packet *packet)
 	if (answer_arp(packet))
 		queue(vm, packet);
 	else if (is_vm_mac(packet->data))
-		to_vm(packet->data, packet);
+		to_vm(packet->data, packet, false);
 	else
 		to_uplink(packet);
 	return 0;
@@ -221,6 +240,6 @@ switch_from_uplink(struct packet *packet)
 		counter_net_dropped_broadcast++;
 		drop(packet);
 	} else {
-		to_vm(packet->data, packet);
+		to_vm(packet->data, packet, is_from_gateway(packet));
 	}
 }
