@@ -4,7 +4,7 @@
  * and, if it was given a key, from the network.
  *
  *   supervisor                      console alone
- *   supervisor control=KEY          and control over the network; KEY is 64 hex digits
+ *   supervisor control=KEY          and control over the network (remote.h says what KEY is)
  *   supervisor noshell              the boot script, and nothing on the console
  */
 #include <stdio.h>
@@ -87,6 +87,7 @@ main(int argc, char **argv)
 	if (!thread)
 		die("supervisor: out of memory");
 	if (key && !remote_start(key))
-		printf("supervisor: control= wants 64 hex digits; it stays off\n");
+		printf("supervisor: control= wants 64 hex digits, or a module of them; it stays "
+		       "off\n");
 	return thread_join(thread);
 }

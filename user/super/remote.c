@@ -15,8 +15,10 @@
 #include "ilwaco/random.h"
 #include "ilwaco/thread.h"
 #include "user/super/command.h"
+#include "user/super/instr.h"
 #include "user/super/protocol.h"
 #include "user/super/remote.h"
+#include "user/super/words.h"
 
 #include "lwip/sockets.h"
 
@@ -312,16 +314,30 @@ hex_value(char c)
 static bool
 read_key(const char *text)
 {
-	if (strlen(text) != 2 * PROTOCOL_KEY)
-		return false;
 	for (u32 i = 0; i < PROTOCOL_KEY; i++) {
-		int high = hex_value(text[2 * i]), low = hex_value(text[2 * i + 1]);
+		int high = hex_value(text[2 * i]);
+		int low = high < 0 ? -1 : hex_value(text[2 * i + 1]);
 
-		if (high < 0 || low < 0)
+		if (low < 0)
 			return false;
 		server_key[i] = (u8)(high << 4 | low);
 	}
 	return true;
+}
+
+/* Reads the key from the arguments themselves, or from the boot module that they name. */
+static bool
+find_key(const char *text)
+{
+	static const char prefix[] = "module:";
+	char digits[2 * PROTOCOL_KEY + 1] = {0};
+	u32 module;
+
+	if (strncmp(text, prefix, sizeof prefix - 1) != 0)
+		return strlen(text) == 2 * PROTOCOL_KEY && read_key(text);
+	return word_number(text + sizeof prefix - 1, &module) &&
+	       vi_module_read(module, 0, digits, 2 * PROTOCOL_KEY) == 2 * PROTOCOL_KEY &&
+	       read_key(digits);
 }
 
 bool
@@ -329,7 +345,7 @@ remote_start(const char *key)
 {
 	struct thread *thread;
 
-	if (!read_key(key))
+	if (!find_key(key))
 		return false;
 	thread = thread_create("control", run, NULL, STACK);
 	if (!thread)

@@ -9,9 +9,11 @@
 
 #define REMOTE_PORT 700
 
-/* Starts network and server, in a thread of its own; `key` is 64 hex digits. false:
- * it isn't, and nothing was started. The kernel's switch lets only frames from the
- * uplink with source 10.0.0.1 come here; the protocol asks for the key. */
+/* Starts network and server, in a thread of its own; `key` is 64 hex digits, or
+ * "module:N": they are the contents of boot module N, which keeps them out of sight
+ * of who lists the host's processes. false: it's neither, and nothing was started. The kernel's
+ * switch lets only frames from the uplink with source 10.0.0.1 come here; the protocol asks for the
+ * key. */
 bool remote_start(const char *key);
 
 #endif
