@@ -14,7 +14,11 @@
 
 u64 quantum_length = 10 * NS_PER_MS;
 
+u64 idle_time;
+
 static u64 quantum_end;
+static struct vm *charged; /* who pays for the time since charged_from; NULL: nobody */
+static u64 charged_from;
 
 static int
 option_quantum(const char *value)
@@ -37,10 +41,35 @@ option_quantum(const char *value)
 OPTION("quantum", option_quantum, "microseconds, or with a unit: 10ms, 500us, 2000ns");
 
 void
-quantum_begin(struct vm *vm, u64 now)
+quantum_charge(u64 now)
 {
+	struct vm *vm = charged;
+
+	charged = NULL;
+	if (vm) {
+		vm->run_time += now - charged_from;
+		vm->left = vm->in_idle && now < quantum_end ? (u32)(quantum_end - now) : 0;
+	} else {
+		idle_time += now - charged_from;
+	}
+	charged_from = now;
+}
+
+u32
+quantum_left(struct vm *vm)
+{
+	if (vm == charged)
+		quantum_charge(clock_now());
+	return vm->left;
+}
+
+void
+quantum_begin(struct vm *vm, u64 now, u64 length)
+{
+	quantum_charge(now);
+	charged = vm;
 	vm->quanta++;
-	quantum_end = now + quantum_length;
+	quantum_end = now + length;
 	deadline_changed(quantum_end);
 }
 

@@ -7,10 +7,24 @@
 
 #include "kern/vm.h"
 
-/* Starts a quantum of `vm`, the one that runs from `now` (ns) on. */
-void quantum_begin(struct vm *vm, u64 now);
-
 /* Length of a quantum in ns (option quantum=). */
 extern u64 quantum_length;
+
+/* Time in which no VM ran, in ns, as of the last quantum_charge. */
+extern u64 idle_time;
+
+/* Starts a quantum of `length` ns for `vm`, the one that runs from `now` (ns) on.
+ * Whoever ran before is charged. */
+void quantum_begin(struct vm *vm, u64 now, u64 length);
+
+/*
+ * Charges the time since the last call to whoever ran: to its run_time, or to
+ * idle_time. From here on nobody runs. A VM that gave the CPU away in idle is
+ * left with the rest of its quantum in vm->left, any other with 0.
+ */
+void quantum_charge(u64 now);
+
+/* What `vm` left of its last quantum in ns; 0 if it didn't idle. */
+u32 quantum_left(struct vm *vm);
 
 #endif

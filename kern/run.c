@@ -45,6 +45,29 @@ run_unload(struct vm *vm)
 	loaded = NULL;
 }
 
+/* Option interrupts=immediate, an experiment: an interrupt that is posted to a VM
+ * takes the processor away from whoever has it. */
+static bool immediate;
+
+static int
+option_interrupts(const char *value)
+{
+	immediate = strcmp(value, "immediate") == 0;
+	return immediate || strcmp(value, "batched") == 0 ? 0 : -1;
+}
+
+OPTION("interrupts", option_interrupts, "batched or immediate (an experiment)");
+
+void
+run_posted(struct vm *vm)
+{
+	if (!immediate || vm->state != VM_READY)
+		return;
+	scheduler->next(vm);
+	if (current)
+		vm_enter_state(current, VM_READY);
+}
+
 static void
 load(struct vm *vm)
 {
@@ -71,13 +94,16 @@ poll_devices(void)
 static void
 be_idle(void)
 {
-	if (work_run() || poll_devices())
+	if (work_run() || poll_devices()) {
+		cpu_breathe(); /* however much there is to do, timers go on */
 		return;
+	}
 	if (exit_when_done && vm_all_ended() && !work_pending()) {
 		kprintf("denali: every VM has ended\n");
 		machine_exit(EXIT_DONE);
 	}
 	deadline_program();
+	quantum_charge(clock_now());
 	/* What was done here may have made a VM ready. */
 	if (!work_pending() && vm_state_count[VM_READY] == 0)
 		cpu_wait();
@@ -105,7 +131,7 @@ resume(bool new_quantum)
 	u64 now = clock_now();
 
 	if (new_quantum)
-		quantum_begin(vm, now);
+		quantum_begin(vm, now, scheduler->length(vm));
 	if (loaded != vm)
 		load(vm);
 #if LAB >= 3

@@ -16,6 +16,10 @@ NORETURN void run_guest_trap(void (*handle)(struct trapframe *), struct trapfram
 /* Runs VMs for ever. Context: the end of boot, and of each trap from ring 3. */
 NORETURN void run_loop(void);
 
+/* An interrupt was posted to `vm`. With interrupts=immediate it runs next, and at
+ * once; otherwise nothing happens. */
+void run_posted(struct vm *vm);
+
 /* Makes sure that the processor doesn't use the VM's address space. */
 void run_unload(struct vm *vm);
 

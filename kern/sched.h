@@ -13,12 +13,14 @@ struct scheduler {
 	void (*ready)(struct vm *vm);  /* the VM became READY */
 	void (*remove)(struct vm *vm); /* it is READY no longer, but wasn't picked */
 	struct vm *(*pick)(void);      /* takes the next one out; NULL if none is ready */
+	void (*next)(struct vm *vm);   /* makes one that is READY the next one */
+	u64 (*length)(struct vm *vm);  /* of the quantum, in ns, that it was picked for */
 };
 
 /* Registers a policy under the name that the option sched= gives. */
-#define SCHEDULER(name, init, ready, remove, pick) \
-	TABLE_ENTRY(schedulers, struct scheduler)  \
-	scheduler_##pick = {name, init, ready, remove, pick}
+#define SCHEDULER(name, init, ready, remove, pick, next, length) \
+	TABLE_ENTRY(schedulers, struct scheduler)                \
+	scheduler_##pick = {name, init, ready, remove, pick, next, length}
 
 /* The chosen policy. */
 extern const struct scheduler *scheduler;

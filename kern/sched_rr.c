@@ -1,12 +1,27 @@
 /* SPDX-License-Identifier: MIT
  *
- * Round-robin, sched=rr: those that are ready wait in one queue, first come,
- * first served.
+ * Round-robin with a boost, sched=rr: those that are ready wait in one queue,
+ * first come, first served. One that wakes from idle goes ahead of them, for as
+ * long as it left of its quantum:
+ *
+ *   quantum:  |== runs ==|---------- left ----------|
+ *                     idles   wakes: |== runs ==|-- left --|
+ *                                            idles   wakes: |== runs ==|
+ *                                                  the quantum is used up
+ *
+ * So waiting for a frame costs a VM no turn, and pays nothing either: the parts
+ * together are one quantum. When it is used up, the next comes in the ordinary
+ * queue, that is after everybody else has had a turn.
  */
 #include "kern/kernel.h"
+#include "kern/quantum.h"
 #include "kern/sched.h"
 
-static struct vm *head, *tail;
+struct queue {
+	struct vm *head, *tail;
+};
+
+static struct queue queues[2]; /* by vm->ahead */
 
 static void
 rr_init(void)
@@ -14,39 +29,83 @@ rr_init(void)
 }
 
 static void
-rr_ready(struct vm *vm)
+put(struct vm *vm)
 {
+	struct queue *queue = &queues[vm->ahead];
+
 	vm->next = NULL;
-	vm->prev = tail;
-	if (tail)
-		tail->next = vm;
+	vm->prev = queue->tail;
+	if (queue->tail)
+		queue->tail->next = vm;
 	else
-		head = vm;
-	tail = vm;
+		queue->head = vm;
+	queue->tail = vm;
 }
 
 static void
 rr_remove(struct vm *vm)
 {
+	struct queue *queue = &queues[vm->ahead];
+
 	if (vm->prev)
 		vm->prev->next = vm->next;
 	else
-		head = vm->next;
+		queue->head = vm->next;
 	if (vm->next)
 		vm->next->prev = vm->prev;
 	else
-		tail = vm->prev;
+		queue->tail = vm->prev;
 	vm->next = vm->prev = NULL;
+}
+
+/* Is a boost due to a VM that becomes ready? It is if it wakes from idle and has
+ * something left of its quantum. */
+static bool
+boost_grant(struct vm *vm)
+{
+	return vm->in_idle && quantum_left(vm) > 0;
+}
+
+/* How long the VM that was picked may run, in ns: what is left of its quantum, or
+ * the next one. */
+static u64
+boost_spend(struct vm *vm)
+{
+	return vm->in_idle && vm->left > 0 ? vm->left : quantum_length;
+}
+
+static void
+rr_ready(struct vm *vm)
+{
+	vm->ahead = boost_grant(vm);
+	put(vm);
 }
 
 static struct vm *
 rr_pick(void)
 {
-	struct vm *vm = head;
+	struct vm *vm = queues[queues[true].head != NULL].head;
 
 	if (vm)
 		rr_remove(vm);
 	return vm;
 }
 
-SCHEDULER("rr", rr_init, rr_ready, rr_remove, rr_pick);
+/* Puts it before all others; how long it may run stays as it was. */
+static void
+rr_next(struct vm *vm)
+{
+	struct queue *queue = &queues[true];
+
+	rr_remove(vm);
+	vm->ahead = true;
+	vm->prev = NULL;
+	vm->next = queue->head;
+	if (queue->head)
+		queue->head->prev = vm;
+	else
+		queue->tail = vm;
+	queue->head = vm;
+}
+
+SCHEDULER("rr", rr_init, rr_ready, rr_remove, rr_pick, rr_next, boost_spend);

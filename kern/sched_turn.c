@@ -5,6 +5,7 @@
  */
 #include "kern/boot.h"
 #include "kern/kernel.h"
+#include "kern/quantum.h"
 #include "kern/sched.h"
 
 #define WORD_BITS 32
@@ -54,9 +55,22 @@ turn_pick(void)
 }
 
 static void
+turn_next(struct vm *vm)
+{
+	last = vm->number - 1;
+}
+
+static u64
+turn_length(struct vm *vm)
+{
+	(void)vm;
+	return quantum_length;
+}
+
+static void
 turn_init(void)
 {
 	ready_bits = boot_take((vm_count + WORD_BITS - 1) / WORD_BITS * sizeof(u32));
 }
 
-SCHEDULER("turn", turn_init, turn_ready, turn_remove, turn_pick);
+SCHEDULER("turn", turn_init, turn_ready, turn_remove, turn_pick, turn_next, turn_length);

@@ -4,13 +4,13 @@
  *
  * The rules of interrupts, all of them:
  * - Interrupts are off whenever the kernel runs, but for one instruction: the
- *   `hlt` of cpu_wait, when no VM can run. So nothing in the kernel is ever
+ *   `hlt` of cpu_wait or the `nop` of cpu_breathe, when no VM can run. So nothing in the kernel is ever
  *   interrupted, and nothing needs a lock.
  * - Every vector uses an interrupt gate. A trap from ring 3 starts on the top
  *   of the running VM's record (its trapframe, in place; kernel_tss.esp0),
  *   then continues on the one kernel stack, from its top. Such an entry never
  *   returns: it ends in guest_enter, for this VM or another.
- * - An interrupt from ring 0 (cpu_wait's) saves on the kernel stack and returns.
+ * - An interrupt from ring 0 (there) saves on the kernel stack and returns.
  * - Any exception in ring 0 is a bug of the kernel: panic.
  * - A handler does at most 64 units of work (fewer where a unit touches whole
  *   pages) and leaves the rest to a work item (work.h).
@@ -80,6 +80,9 @@ const char *trap_name(u32 vector);
 
 /* Waits for an interrupt, with interrupts on for just that long. */
 void cpu_wait(void);
+
+/* Lets interrupts that wait come in now. */
+void cpu_breathe(void);
 
 /* Panics with the frames that `tss` was interrupted in. */
 NORETURN void panic_at(const struct tss *tss, const char *reason);

@@ -100,3 +100,10 @@ ENTRY(cpu_wait)
 	cli
 	ret
 END(cpu_wait)
+
+ENTRY(cpu_breathe)
+	sti
+	nop
+	cli
+	ret
+END(cpu_breathe)

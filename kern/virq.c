@@ -3,6 +3,7 @@
  * Posts and delivers virtual interrupts.
  */
 #include "kern/kernel.h"
+#include "kern/run.h"
 #include "kern/timerq.h"
 #include "kern/virq.h"
 #include "kern/x86.h"
@@ -27,6 +28,7 @@ virq_post(struct vm *vm, u32 bits)
 		timerq_cancel(vm);
 		vm_enter_state(vm, VM_READY);
 	}
+	run_posted(vm);
 }
 
 /* Takes the whole mask: it is being delivered. */

@@ -74,7 +74,6 @@ struct vm {
 	/* quantum.c: what it used; what it left of the last quantum, when it idled */
 	u64 run_time; /* ns */
 	u32 left;     /* ns */
-	bool boosted; /* sched_rr.c: it has, or had last, a boost for a quantum */
 	bool ahead;   /* sched_rr.c: the queue that it waits in */
 
 	/* vinstr.c: what it has in the console's ring, about */
