@@ -25,6 +25,7 @@ VERSION = 1
 READ_ONLY = 1
 TABLE_BLOCKS_MAX = 16
 DISKS_PER_BLOCK = 63
+DISKS_MAX = TABLE_BLOCKS_MAX * DISKS_PER_BLOCK
 BLOCKS_MAX = 0xFFFFFFFF
 
 _MAGIC = b"Denali\r\n"
@@ -81,11 +82,12 @@ class Vdisk:
 
 
 def blocks_of(text: str) -> int:
-    """A size such as 512K, 64M, 160G, 1.6T (powers of 1024), or bytes, as whole blocks, rounded up."""
+    """A size such as 64M or 1.6T (K, M, G, T: powers of 1024; or bytes) as blocks, rounded up."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)", text)
     if not match:
         raise VdiskError(f"{text!r} is no size; wanted a number with K, M, G or T, such as 64M")
-    size = round(float(match[1]) * 1024 ** " KMGT".index(match[2] or " "))
+    unit = 1 << 10 * " KMGT".index(match[2] or " ")
+    size = round(float(match[1]) * unit)
     blocks = -(-size // BLOCK_SIZE)
     if not 1 <= blocks <= BLOCKS_MAX:
         raise VdiskError(f"{text} is no size that a disk can have: 4K to 16T")
@@ -105,11 +107,11 @@ class Volume:
         self._places: list[Vdisk | None] = [None] * (layout.table_blocks * DISKS_PER_BLOCK)
 
     @classmethod
-    def create(cls, path: Path, blocks: int, disks: int = TABLE_BLOCKS_MAX * DISKS_PER_BLOCK) -> Volume:
+    def create(cls, path: Path, blocks: int, disks: int = DISKS_MAX) -> Volume:
         """A new volume of `blocks` with room for `disks` virtual disks; the file must not exist."""
         table_blocks = -(-disks // DISKS_PER_BLOCK)
         if not 1 <= table_blocks <= TABLE_BLOCKS_MAX:
-            raise VdiskError(f"there can be 1 to {TABLE_BLOCKS_MAX * DISKS_PER_BLOCK} disks")
+            raise VdiskError(f"there can be 1 to {DISKS_MAX} disks")
         layout = Layout(blocks, _TABLE_FIRST, table_blocks, _TABLE_FIRST + 2 * table_blocks)
         if blocks <= layout.data_first:
             raise VdiskError(f"{path}: {layout.data_first + 1} blocks (4 KB) are the least")
@@ -142,7 +144,8 @@ class Volume:
     @classmethod
     def _checked(cls, path: Path, descriptor: int) -> Volume:
         blocks = os.lseek(descriptor, 0, os.SEEK_END) // BLOCK_SIZE
-        copies = [_read_layout(os.pread(descriptor, BLOCK_SIZE, n * BLOCK_SIZE), blocks) for n in (0, 1)]
+        supers = [os.pread(descriptor, BLOCK_SIZE, n * BLOCK_SIZE) for n in (0, 1)]
+        copies = [_read_layout(block, blocks) for block in supers]
         layout = next((copy for copy in copies if isinstance(copy, Layout)), None)
         if layout is None:
             raise VdiskError(f"{path}: {copies[0]}")
@@ -159,7 +162,10 @@ class Volume:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -184,7 +190,7 @@ class Volume:
         """A new disk of zeros."""
         if not _NAME.fullmatch(name):
             raise VdiskError(
-                f"{name!r} is no name: 1 to {NAME_SIZE - 1} letters, digits, dots, dashes, underscores"
+                f"{name!r} is no name: wanted 1 to {NAME_SIZE - 1} letters, digits or any of . _ -"
             )
         if any(disk.name == name for disk in self):
             raise VdiskError(f"{self.path}: there is a disk {name!r} already")
@@ -217,7 +223,7 @@ class Volume:
             if end - first >= blocks:
                 return first
         raise VdiskError(
-            f"{self.path}: no room for {blocks} blocks in one piece; the largest gap has {self.room()}"
+            f"{self.path}: no room for {blocks} blocks in one piece; {self.room()} are the most"
         )
 
     # --- contents ---------------------------------------------------------------
@@ -241,7 +247,8 @@ class Volume:
         """Copy the file `source` to the start of `disk`, zeros behind it; gives back its bytes."""
         size = source.stat().st_size
         if size > disk.blocks * BLOCK_SIZE:
-            raise VdiskError(f"{source} has {size} bytes; disk {disk.name!r} {disk.blocks * BLOCK_SIZE}")
+            room = disk.blocks * BLOCK_SIZE
+            raise VdiskError(f"{source} has {size} bytes; disk {disk.name!r} has {room}")
         self._zero(disk.first, disk.blocks)
         with open(source, "rb") as file:
             for block in range(0, disk.blocks, _COPY // BLOCK_SIZE):
@@ -282,11 +289,14 @@ class Volume:
         found = [self._try_table(index, second) for second in (False, True)]
         good = [copy for copy in found if not isinstance(copy, str)]
         if not good:
-            raise VdiskError(f"{self.path}: table block {index}: {found[0]}; second place: {found[1]}")
+            why = f"table block {index}: {found[0]}; second place: {found[1]}"
+            raise VdiskError(f"{self.path}: {why}")
         best = max(good, key=lambda copy: copy[0])
         for name, copy in zip(("first", "second"), found):
             if isinstance(copy, str):
-                self.warnings.append(f"table block {index}, {name} place: {copy}; the other is used")
+                self.warnings.append(
+                    f"table block {index}, {name} place: {copy}; the other is used"
+                )
         self._generations[index], disks = best
         self._second[index] = best is not found[0]
         self._places[index * DISKS_PER_BLOCK : (index + 1) * DISKS_PER_BLOCK] = disks
@@ -302,17 +312,14 @@ class Volume:
         if number != index:
             return "it is another one"
         try:
-            return generation, [
-                self._entry(fields) for fields in _ENTRY.iter_unpack(block[_TABLE.size :])
-            ]
+            return generation, [self._entry(*f) for f in _ENTRY.iter_unpack(block[_TABLE.size :])]
         except ValueError:
             return "it describes a disk that can't be"
 
-    def _entry(self, fields: tuple[bytes, int, int, int, bytes]) -> Vdisk | None:
+    def _entry(self, name: bytes, first: int, blocks: int, flags: int, rest: bytes) -> Vdisk | None:
         """The disk of an entry; ValueError if it can't be."""
-        name, first, blocks, flags, _ = fields
         if blocks == 0:
-            if any(name) or first or flags or any(fields[4]):
+            if any(name) or first or flags or any(rest):
                 raise ValueError
             return None
         text = name.split(b"\0", 1)[0].decode("ascii")
@@ -357,7 +364,7 @@ class Volume:
     def _read(self, block: int, count: int) -> bytes:
         data = os.pread(self._file, count * BLOCK_SIZE, block * BLOCK_SIZE)
         if len(data) < count * BLOCK_SIZE:
-            raise VdiskError(f"{self.path}: the file ends in block {block + len(data) // BLOCK_SIZE}")
+            raise VdiskError(f"{self.path}: the file ends before block {block + count - 1} does")
         return data
 
     def _write(self, block: int, data: bytes) -> None:
