@@ -3,9 +3,9 @@
  * Traps: how the processor enters the kernel and leaves it again.
  *
  * The rules of interrupts, all of them:
- * - Interrupts are off whenever the kernel runs, but for one instruction: the
- *   `hlt` of cpu_wait or the `nop` of cpu_breathe, when no VM can run. So nothing in the kernel is ever
- *   interrupted, and nothing needs a lock.
+ * - Interrupts are off whenever the kernel runs, but for one instruction when no VM
+ *   can run: the `hlt` of cpu_wait or the `nop` of cpu_breathe. So nothing in the
+ *   kernel is ever interrupted, and nothing needs a lock.
  * - Every vector uses an interrupt gate. A trap from ring 3 starts on the top
  *   of the running VM's record (its trapframe, in place; kernel_tss.esp0),
  *   then continues on the one kernel stack, from its top. Such an entry never
