@@ -11,6 +11,7 @@
 #include "kern/quantum.h"
 #include "kern/run.h"
 #include "kern/sched.h"
+#include "kern/trace.h"
 #include "kern/work.h"
 #include "kern/x86.h"
 #include "lib/string.h"
@@ -61,6 +62,7 @@ OPTION("interrupts", option_interrupts, "batched or immediate (an experiment)");
 void
 run_posted(struct vm *vm)
 {
+	trace(TRACE_POST, vm->number, vm->pending);
 	if (!immediate || vm->state != VM_READY)
 		return;
 	scheduler->next(vm);
@@ -90,6 +92,14 @@ poll_devices(void)
 	return found;
 }
 
+static void
+wait(void)
+{
+	trace(TRACE_WAIT, TRACE_NO_VM, 0);
+	cpu_wait();
+	trace(TRACE_WAKE, TRACE_NO_VM, 0);
+}
+
 /* No VM can run: do what is left to do, or wait for an interrupt. */
 static void
 be_idle(void)
@@ -106,7 +116,7 @@ be_idle(void)
 	quantum_charge(clock_now());
 	/* What was done here may have made a VM ready. */
 	if (!work_pending() && vm_state_count[VM_READY] == 0)
-		cpu_wait();
+		wait();
 }
 
 /* Makes the next VM in turn the current one; false if none is ready. */
@@ -123,6 +133,18 @@ pick_next(void)
 	return true;
 }
 
+#if LAB >= 3
+static void
+deliver(struct vm *vm)
+{
+	u32 bits = vm->pending;
+
+	virq_deliver(vm);
+	if (bits && !vm->pending)
+		trace(TRACE_DELIVER, vm->number, bits);
+}
+#endif
+
 /* Goes on with the current VM. */
 NORETURN static void
 resume(bool new_quantum)
@@ -138,7 +160,7 @@ resume(bool new_quantum)
 	if (vm->disk_done)
 		vdisk_report(vm);
 	if (vm->pending | vm->in_idle)
-		virq_deliver(vm);
+		deliver(vm);
 	vregs_refresh(vm, now);
 #endif
 	deadline_program();
