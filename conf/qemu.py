@@ -177,7 +177,10 @@ def _devices(run: Run) -> list[str]:
     disks += [(f"swap{number}", drive) for number, drive in enumerate(run.swap)]
     for number, (serial, drive) in enumerate(disks):
         line += ["-drive", f"id=d{number},if=none,{drive}"]
-        line += ["-device", f"virtio-blk-pci,drive=d{number},disable-legacy=on,serial={serial}"]
+        # A full disk of the host is an error for who writes; by default it stops the machine.
+        errors = "werror=report,rerror=report"
+        device = f"virtio-blk-pci,drive=d{number},disable-legacy=on,serial={serial},{errors}"
+        line += ["-device", device]
     return line
 
 

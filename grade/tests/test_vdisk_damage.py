@@ -126,7 +126,7 @@ def _damage(path: Path, what: str) -> None:
             _seal(image, block)
     elif what == "overlap":
         for block in (2, 3):
-            struct.pack_into("<I", image, block * BLOCK_SIZE + 64 + 64 + 32, 5)  # where "two" begins
+            struct.pack_into("<I", image, block * BLOCK_SIZE + 64 + 64 + 32, 5)  # two
             _seal(image, block)
     elif what == "name":
         for block in (2, 3):
@@ -248,7 +248,7 @@ def test_device_error_reaches_the_guest_that_asked(lab: Lab, kind: str, block: i
         ((0,), "vdisk: block 0: the superblock can't be read; the copy in block 1 is used"),
         ((0, 1), "vdisk: no virtual disks: the superblock can't be read"),
         ((2,), "vdisk: table block 0, first place: it can't be read; the other is used"),
-        ((2, 3), "vdisk: no virtual disks: table block 0: it can't be read; second place: it can't"),
+        ((2, 3), "vdisk: no virtual disks: table block 0: it can't be read; second place: "),
     ],
 )
 def test_read_errors_at_boot(lab: Lab, bad: tuple[int, ...], line: str) -> None:
