@@ -106,7 +106,8 @@ i32 store_read(struct store *store, const struct store_value *value, u32 offset,
 
 /* A place in the list of keys; all zero is its start. */
 struct store_cursor {
-	void *at;
+	const void *chunk;
+	u32 at;
 };
 
 /*
@@ -118,7 +119,7 @@ struct store_cursor {
 u32 store_next(struct store *store, struct store_cursor *cursor, void *key,
 	       struct store_value *value);
 
-/* Bytes of keys and values that can still be put, about: a record takes 8 more, a sync
+/* Bytes of keys and values that can still be put, about: a record takes 9 more, a sync
  * up to a block. 0 if the store can only be read. */
 u64 store_room(struct store *store);
 
