@@ -5,13 +5,29 @@
  */
 #include <stdio.h>
 
+#include "ilwaco/ilwaco.h"
 #include "ilwaco/virq.h"
 #include "ilwaco/vinstr.h"
 #include "lib/format.h"
 #include "lib/string.h"
 
+#define PATIENCE 1000000000ull /* ns */
+
 static char buffer[128];
 static u32 used;
+
+/* Writes; waits a while for a console that has no room. */
+static i32
+console_write(const char *text, u32 bytes)
+{
+	u64 patience = clock_now() + PATIENCE;
+	i32 done;
+
+	do
+		done = vi_console_write(text, bytes);
+	while (done == -E_AGAIN && clock_now() < patience);
+	return done;
+}
 
 static void
 buffer_write(void)
@@ -20,7 +36,7 @@ buffer_write(void)
 	i32 done;
 
 	for (; used > 0; used -= (u32)done, from += done) {
-		done = vi_console_write(from, used);
+		done = console_write(from, used);
 		if (done <= 0)
 			break; /* nobody to tell */
 	}

@@ -8,6 +8,7 @@
 #include "kern/kernel.h"
 #include "kern/uart.h"
 #include "kern/work.h"
+#include "lib/abi.h"
 #include "lib/format.h"
 #include "lib/string.h"
 
@@ -15,7 +16,8 @@
 #define SLICE          256u   /* bytes that one slice of work sends */
 #define KERNEL_RESERVE 8192u  /* of the ring, that guests don't get */
 #define KERNEL_VM      (~0u)
-#define INPUT_VM       (~1u) /* the prompt and what is typed */
+#define INPUT_VM       (~2u) /* the prompt and what is typed */
+#define RAW_VM         0u    /* the supervisor: it may drive the terminal */
 #define LINE_MAX       256
 
 static char ring[RING_SIZE];
@@ -23,6 +25,9 @@ static u32 ring_put, ring_get; /* free-running */
 static u32 writer = KERNEL_VM; /* who wrote the last byte */
 static bool mid_line;
 static u32 epoch = 1; /* counts how often the ring became empty */
+
+u32 console_focus = CONSOLE_KERNEL;
+static enum { SHOW_DEFAULT, SHOW_ALL, SHOW_FOCUS } mode;
 
 static u32
 ring_used(void)
@@ -121,10 +126,36 @@ kprintf(const char *f, ...)
 	work_add(&send_work);
 }
 
-static char
-printable(char c)
+/* A control character is a byte; or, in UTF-8, two bytes of which the second is
+ * changed. */
+char
+console_printable(char previous, char c)
 {
-	return (c < ' ' && c != '\n' && c != '\t') || c == 0x7f ? '.' : c;
+	bool control = (u8)c < ' ' || c == 0x7f || ((u8)previous == 0xc2 && (u8)(c & 0xe0) == 0x80);
+
+	return control && c != '\n' && c != '\t' ? '.' : c;
+}
+
+static int
+option_console(const char *value)
+{
+	mode = strcmp(value, "all") == 0 ? SHOW_ALL : SHOW_FOCUS;
+	return mode == SHOW_ALL || strcmp(value, "focus") == 0 ? 0 : -1;
+}
+
+OPTION("console", option_console, "all or focus: whose output is shown");
+
+void
+console_default_focus(void)
+{
+	if (mode == SHOW_DEFAULT)
+		mode = SHOW_FOCUS;
+}
+
+bool
+console_shows(u32 number)
+{
+	return mode != SHOW_FOCUS || number == console_focus;
 }
 
 u32
@@ -141,20 +172,34 @@ console_room(void)
 	return room > KERNEL_RESERVE ? room - KERNEL_RESERVE : 0;
 }
 
+/* What a guest's character is on the terminal; 0: nothing. */
+static char
+shown(u32 number, char c)
+{
+	char previous = ring[(ring_put - 1) % RING_SIZE];
+
+	if (number == console_focus && (number == RAW_VM || c == '\r' || c == '\b'))
+		return c;
+	return c == '\r' ? 0 : console_printable(previous, c);
+}
+
 u32
 console_guest_write(u32 number, const char *text, u32 length, u32 budget)
 {
 	u32 start = ring_put, i;
-	char mark[16];
+	char mark[16] = "";
 
-	format(mark, sizeof mark, "[vm %u] ", number);
+	if (number != console_focus)
+		format(mark, sizeof mark, "[vm %u] ", number);
 	take_line(number);
 	for (i = 0; i < length && ring_put - start < budget; i++) {
-		if (text[i] == '\r')
+		char c = shown(number, text[i]);
+
+		if (!c)
 			continue;
 		for (const char *p = mark; !mid_line && *p; p++)
 			ring[ring_put++ % RING_SIZE] = *p;
-		put(printable(text[i]));
+		put(c);
 	}
 	work_add(&send_work);
 	return i;

@@ -14,12 +14,28 @@ u32 console_epoch(void);
 /* Bytes that guests may put into the ring now. */
 u32 console_room(void);
 
-/* Puts text of VM `number` into the ring: each line marked with the number,
- * control characters (other than newline and tab) as dots, so that a guest can't
- * drive the terminal. Stops when it has used `budget` bytes of the ring, or a
- * few more. Returns how much of the text
- * that was. */
+/* Who has the console: a VM's number, or CONSOLE_KERNEL, the monitor. */
+extern u32 console_focus;
+
+/* Is the VM's output shown? With console=all, everybody's is; with console=focus
+ * that of the VM that has the console. */
+bool console_shows(u32 number);
+
+/* Makes console=focus the default. */
+void console_default_focus(void);
+
+/*
+ * Puts text of VM `number` into the ring. Stops when it has used `budget` bytes of
+ * the ring, or a few more. Returns how much of the text that was.
+ * Lines of VMs that don't have the console are marked with their number, and
+ * control characters other than newline and tab are dots, so that no guest can
+ * drive the terminal; who has the console may go back in its line, too; the
+ * supervisor then may send anything.
+ */
 u32 console_guest_write(u32 number, const char *text, u32 length, u32 budget);
+
+/* What is shown for character `c` of a guest's text when `previous` came before. */
+char console_printable(char previous, char c);
 
 /* Prints the monitor's prompt, or the echo of what is typed: a writer of its own,
  * so that others' lines don't run into it. */

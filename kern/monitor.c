@@ -12,6 +12,7 @@
 #include "kern/monitor.h"
 #include "kern/uart.h"
 #include "kern/work.h"
+#include "lib/abi.h"
 #include "lib/string.h"
 
 #define LINE_MAX 80
@@ -29,7 +30,8 @@ static u32 round_number;
 void
 monitor_prompt(void)
 {
-	console_input("denali> ");
+	if (console_focus == CONSOLE_KERNEL)
+		console_input("denali> ");
 }
 
 static void
@@ -93,6 +95,11 @@ static struct work monitor_work = {.run = monitor_slice};
 void
 uart_received(char c)
 {
+	TABLE_FOR(inputs, struct input, other)
+	{
+		if (other->take(c))
+			return;
+	}
 	if (input_put - input_get < INPUT_SIZE)
 		input[input_put++ % INPUT_SIZE] = c;
 	work_add(&monitor_work);

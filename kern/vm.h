@@ -138,6 +138,10 @@ bool vm_lives(const struct vm *vm);
 /* The VM with this number if it lives; otherwise NULL. */
 struct vm *vm_find(u32 number);
 
+/* The VM whose number the text begins with, "3" or "3 ..."; NULL if that is no number,
+ * or a free one. */
+struct vm *vm_named(const char *text);
+
 /* Has every VM that was started ended, and given back its memory? */
 bool vm_all_ended(void);
 
