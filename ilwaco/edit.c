@@ -170,8 +170,8 @@ history_show(struct edit *edit, u32 back)
 static enum edit_result
 finish(struct edit *edit, const char *farewell, enum edit_result result)
 {
-	edit->cursor = edit->length;
-	edit_redraw(edit);
+	if (edit->cursor < edit->length)
+		move(edit, edit->length); /* what is written next stands behind the line */
 	write_text(edit, farewell);
 	if (result == EDIT_LINE) {
 		history_add(edit);
@@ -186,7 +186,7 @@ static enum edit_result
 control_d(struct edit *edit)
 {
 	if (edit->length == 0)
-		return finish(edit, "\r\n", EDIT_END);
+		return finish(edit, "\n", EDIT_END);
 	if (edit->cursor < edit->length)
 		delete_range(edit, edit->cursor, edit->cursor + 1);
 	return EDIT_MORE;
@@ -301,11 +301,11 @@ edit_key(struct edit *edit, char byte)
 	case '\n':
 		if (repeated)
 			return EDIT_MORE;
-		return finish(edit, "\r\n", EDIT_LINE);
+		return finish(edit, "\n", EDIT_LINE);
 	case '\r':
-		return finish(edit, "\r\n", EDIT_LINE);
+		return finish(edit, "\n", EDIT_LINE);
 	case CTRL('C'):
-		return finish(edit, "^C\r\n", EDIT_CANCEL);
+		return finish(edit, "^C\n", EDIT_CANCEL);
 	case CTRL('D'):
 		return control_d(edit);
 	case CTRL('L'):
