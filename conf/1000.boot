@@ -1,0 +1,2 @@
+# A thousand web servers.
+vm httpd count=1000
