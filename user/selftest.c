@@ -10,6 +10,7 @@
 #include "ilwaco/ilwaco.h"
 #include "ilwaco/random.h"
 #include "ilwaco/sync.h"
+#include "ilwaco/vinstr.h"
 #include "user/web/web.h"
 
 #include "lwip/opt.h"
@@ -258,6 +259,37 @@ test_requests(void)
 	check(right, "requests are read as RFC 9112 says");
 }
 
+/* --- the end ------------------------------------------------------------------------ */
+
+static int at_exit_ran;
+
+/* Runs last: what main would have returned is known only here. */
+static void
+exit_last(void)
+{
+	check(at_exit_ran == 1, "functions given to atexit run, the last one first");
+	printf("selftest: %d failed\n", failures);
+	fflush(NULL);
+	vi_terminate(failures);
+}
+
+/* Blocks, as one that flushes a disk does; another thread that ends meanwhile, by
+ * exit too, doesn't cut it short. */
+static int
+exit_meanwhile(void *arg)
+{
+	(void)arg;
+	exit(99);
+}
+
+static void
+exit_first(void)
+{
+	thread_detach(thread_create("meanwhile", exit_meanwhile, NULL, THREAD_STACK));
+	thread_sleep(10 * MS);
+	at_exit_ran++;
+}
+
 int
 main(void)
 {
@@ -267,6 +299,7 @@ main(void)
 	test_cond();
 	test_sleep();
 	test_requests();
-	printf("selftest: %d failed\n", failures);
-	return failures;
+	atexit(exit_last);
+	atexit(exit_first);
+	return 0;
 }
