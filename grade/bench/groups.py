@@ -202,6 +202,55 @@ class Echo(Group):
         yield self.rows[0].name, rate
 
 
+class Batching(Group):
+    """How many switches 1,000 packets cost among 64 busy VMs, in both modes of interrupts: the
+    paper's figure 4. From outside comes what one slow client sends, so there is little to batch. Not
+    a matter of time: the floor has no such row."""
+
+    name = "batching"
+    programs = ("frames", "bench-ring")
+    _vms = 64
+    _window = 256  # datagrams on their way from outside
+    _frames = 2000  # that each VM sends to the next
+    _modes = ("batched", "immediate")
+    rows = tuple(
+        Row(f"switches per 1,000 packets {way}, {mode}", "switches")
+        for way in ("from outside", "between VMs")
+        for mode in ("batched", "immediate")
+    )
+
+    def measure(self, setting: Setting, side: Side) -> Figures:
+        """The same packets in each mode, from outside and between VMs."""
+        if side is Side.FLOOR:
+            return
+        names = iter(row.name for row in self.rows)
+        for measure in (self._outside, self._between):
+            for mode in self._modes:
+                yield next(names), measure(setting, f"interrupts={mode}")
+
+    def _outside(self, setting: Setting, option: str) -> float:
+        module = setting.module("frames", self._vms)
+        with runner.boot(setting.ours(module, option, netdev=network.netdev())) as machine:
+            network.wait_echo(machine, self._vms)
+            before = machine.counter("switches"), machine.counter("net_queued")
+            network.spread(self._vms, self._window, setting.seconds)
+            after = machine.counter("switches"), machine.counter("net_queued")
+            machine.check()
+        return 1000 * (after[0] - before[0]) / max(1, after[1] - before[1])
+
+    def _between(self, setting: Setting, option: str) -> float:
+        words = f"vms={self._vms} n={self._frames}"
+        run = setting.ours(setting.module("bench-ring", self._vms, words), option)
+        packets, end = self._vms * self._frames, time.monotonic() + 20
+        with runner.boot(run) as machine:
+            while machine.counter("net_queued") < packets:
+                machine.check()
+                if time.monotonic() > end:
+                    raise runner.Failure(f"{machine.counter('net_queued')} of {packets} packets")
+                time.sleep(0.05)
+            return 1000 * machine.counter("switches") / packets
+
+
 class Http(Group):
     """Requests to one web VM: kept connections (wrk), and a connection for each (load/http)."""
 
@@ -243,6 +292,7 @@ class Memory(Group):
         "VREGS": "virtual registers",
         "GUEST": "private pages",
     }
+    _few, _many = 4, 20  # VMs
     _total = Row("memory per idle web VM", "bytes", most=24 * 1024)
 
     def __init__(self) -> None:
@@ -254,8 +304,8 @@ class Memory(Group):
         if side is Side.FLOOR:
             parts = {owner: float(size) for owner, size in memory.FLOOR.items()}
         else:
-            few, many = (setting.web(side, count) for count in (4, network.VMS))
-            parts = memory.per_vm(few, 4, many, network.VMS)
+            few, many = (setting.web(side, count) for count in (self._few, self._many))
+            parts = memory.per_vm(few, self._few, many, self._many)
         yield self._total.name, sum(parts.values())
         for owner, size in parts.items():
             yield f"  {self._names[owner]}", size
@@ -268,6 +318,7 @@ GROUPS: tuple[Group, ...] = (
     Null(exact=True),
     Switch(exact=True),
     Echo(),
+    Batching(),
     Http(),
     Memory(),
 )

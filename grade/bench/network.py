@@ -24,7 +24,7 @@ from grade.bench.runner import Failure
 from grade.harness.machine import Machine
 
 TAP = "tap0"
-VMS = 20  # permanent neighbours on the tap
+VMS = 64  # permanent neighbours on the tap
 INSIDE = "DENALI_BENCH_NAMESPACE"  # environment: set in the process that `enter` started
 OBJECT = "/object.html"  # what clients ask for: 2,258 bytes, as in the paper
 ATTEMPT = 0.004  # seconds between two attempts to connect
@@ -139,6 +139,24 @@ def load(tool: Path, number: int, window: int, seconds: int, *more: str) -> floa
     if bad:
         raise Failure(f"{tool.name} with {window}: {bad} of {counts['done']}")
     return float(counts["per_second"])
+
+
+def spread(vms: int, window: int, seconds: float) -> int:
+    """Keep `window` datagrams of the echo on their way to VMs 1 to `vms`, each of which gets a new
+    one for each that it sends back, for so long; how many came back."""
+    back, end = 0, time.monotonic() + seconds
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(1)
+        for turn in range(window):
+            client.sendto(b"e" * 22, (qemu.vm_address(turn % vms + 1), 7))
+        while time.monotonic() < end:
+            try:
+                data, sender = client.recvfrom(64)
+            except TimeoutError:
+                raise Failure(f"{window} datagrams were lost") from None
+            client.sendto(data, sender)
+            back += 1
+    return back
 
 
 def wrk(number: int, connections: int, seconds: int) -> float:
