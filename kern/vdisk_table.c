@@ -91,14 +91,14 @@ vdisk_find_gap(u32 blocks)
 	return vdisk_layout.blocks - from >= blocks ? (u32)from : 0;
 }
 
-/* Reads one block of the physical disk, at boot. */
+/* Reads or writes one block of the physical disk, at boot. */
 static int
-read_block(struct block_disk *device, u32 block, void *to)
+transfer_block(struct block_disk *device, enum block_operation operation, u32 block, void *memory)
 {
-	struct block_request request = {.operation = BLOCK_READ,
+	struct block_request request = {.operation = operation,
 					.bytes = BLOCK_SIZE,
 					.sector = (u64)block * SECTORS_PER_BLOCK,
-					.memory = kva_to_pa(to)};
+					.memory = kva_to_pa(memory)};
 
 	return block_wait(device, &request);
 }
@@ -119,7 +119,7 @@ try_superblock(struct block_disk *device, u32 block, void *page, u32 *error)
 	*error = E_IO;
 	if (device->sectors < (block + 1) * (u64)SECTORS_PER_BLOCK)
 		return "the disk is too short for a superblock";
-	if (read_block(device, block, page) < 0)
+	if (transfer_block(device, BLOCK_READ, block, page) < 0)
 		return "the superblock can't be read";
 	*error = vdisk_has_magic(page) ? E_DAMAGED : E_NOENT;
 	return vdisk_check_superblock(page, device->sectors);
@@ -142,15 +142,30 @@ read_superblock(struct block_disk *device, void *page)
 	return 0;
 }
 
+static u32
+table_place(u32 index, bool second)
+{
+	return vdisk_layout.table_first + index + (second ? vdisk_layout.table_blocks : 0);
+}
+
 /* Reads the table's block `index` from one of its places into `page`. */
 static const char *
 try_table(struct block_disk *device, u32 index, bool second, void *page)
 {
-	u32 block = vdisk_layout.table_first + index + (second ? vdisk_layout.table_blocks : 0);
-
-	if (read_block(device, block, page) < 0)
+	if (transfer_block(device, BLOCK_READ, table_place(index, second), page) < 0)
 		return "it can't be read";
 	return vdisk_check_table(page, index, &vdisk_layout);
+}
+
+/* Makes the place that doesn't count like the other, so that either may rot. */
+static void
+repair(struct block_disk *device, u32 index)
+{
+	const struct vdisk_table_block *block = &vdisk_table[index];
+
+	if (!device->read_only &&
+	    transfer_block(device, BLOCK_WRITE, table_place(index, !block->second), block->table))
+		kprintf("vdisk: table block %u: its other place can't be written\n", index);
 }
 
 /* Decides which of two places counts; the page that does is kept. */
@@ -174,6 +189,8 @@ read_table_block(struct block_disk *device, u32 index, void *pages[2])
 			use_second ? "first" : "second", why[!use_second]);
 	vdisk_table[index].table = pages[use_second];
 	vdisk_table[index].second = use_second;
+	if (why[!use_second] || first->generation != second->generation)
+		repair(device, index);
 	frame_free(kva_to_pa(pages[!use_second]));
 	return 0;
 }
