@@ -4,6 +4,7 @@ SETUP_GOALS  := $(filter-out help clean setup,$(or $(MAKECMDGOALS),all))
 SETUP_GROUPS := $(if $(SETUP_GOALS),run)
 SETUP_GROUPS += $(if $(filter gdb,$(SETUP_GOALS)),debug)
 SETUP_GROUPS += $(if $(filter qemu-tap,$(SETUP_GOALS)),tap)
+SETUP_GROUPS += $(if $(filter handouts,$(SETUP_GOALS)),handouts)
 SETUP_GROUPS += $(if $(filter check% bench% grade% test,$(SETUP_GOALS)),check)
 
 ifneq ($(SETUP),no)
