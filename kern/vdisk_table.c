@@ -10,6 +10,7 @@
 #include "kern/layout.h"
 #include "kern/vdisk.h"
 #include "kern/vdisk_table.h"
+#include "lib/crc32.h"
 #include "lib/string.h"
 
 #define DEVICE_NAME "disk"
@@ -24,16 +25,21 @@ struct vdisk_table_block vdisk_table[VDISK_TABLE_BLOCKS];
 static u16 order[VDISKS_MAX]; /* the disks in use, by where they lie */
 static u32 order_count;
 
+static u32
+hash_of(const char *name)
+{
+	return crc32(0, name, strnlen(name, NAME_SIZE));
+}
+
 struct vdisk *
 vdisk_find(const char *name)
 {
-	/* A place that is free has an empty name. */
-	for (u32 i = 0; name[0] && i < vdisk_places; i++) {
-		const struct vdisk_entry *entry = vdisks[i].entry;
+	u32 hash = hash_of(name); /* a thousand names that begin alike take long to compare */
 
-		if (entry->name[0] == name[0] && strncmp(entry->name, name, NAME_SIZE) == 0)
+	for (u32 i = 0; i < vdisk_places; i++)
+		if (vdisks[i].hash == hash && vdisk_used(&vdisks[i]) &&
+		    strncmp(vdisks[i].entry->name, name, NAME_SIZE) == 0)
 			return &vdisks[i];
-	}
 	return NULL;
 }
 
@@ -43,10 +49,11 @@ in_order(u32 i)
 	return vdisks[order[i]].entry;
 }
 
-static u64
+/* It is at most vdisk_layout.blocks (vdisk_check_table). */
+static u32
 end_of(const struct vdisk_entry *entry)
 {
-	return (u64)entry->first + entry->blocks;
+	return entry->first + entry->blocks;
 }
 
 bool
@@ -61,8 +68,10 @@ vdisk_claim(struct vdisk *disk)
 		return false;
 	if (at < order_count && end_of(entry) > in_order(at)->first)
 		return false;
-	memmove(&order[at + 1], &order[at], (order_count - at) * sizeof order[0]);
+	for (u32 i = order_count; i > at; i--)
+		order[i] = order[i - 1];
 	order[at] = (u16)(disk - vdisks);
+	disk->hash = hash_of(entry->name);
 	order_count++;
 	return true;
 }
@@ -81,14 +90,16 @@ vdisk_release(struct vdisk *disk)
 u32
 vdisk_find_gap(u32 blocks)
 {
-	u64 from = vdisk_layout.data_first;
+	u32 from = vdisk_layout.data_first;
 
 	for (u32 i = 0; i < order_count; i++) {
-		if (in_order(i)->first - from >= blocks)
-			return (u32)from;
-		from = end_of(in_order(i));
+		const struct vdisk_entry *entry = in_order(i);
+
+		if (entry->first - from >= blocks)
+			return from;
+		from = end_of(entry);
 	}
-	return vdisk_layout.blocks - from >= blocks ? (u32)from : 0;
+	return vdisk_layout.blocks - from >= blocks ? from : 0;
 }
 
 /* Reads or writes one block of the physical disk, at boot. */

@@ -417,3 +417,46 @@ def test_killed_vm_is_dying_while_the_device_writes_to_it(lab: Lab) -> None:
     machine = _inheritance(lab, "1000000ms", icount=False)
     machine.expect_all("^vm 1: killed", "^vm 2: terminated, status 0")
     assert re.search(r"vm 1 +dying", machine.monitor("vms"))
+
+
+_HOG = """
+static char pages[32][4096] __attribute__((aligned(4096)));
+
+static int
+run(void)
+{
+	for (u32 i = 0; VREGS->disk_completed < 2000; i++)
+		if (gate5(VI_DISK_READ, 0, i % 8, (u32)pages[i % 32], i, 0) < 0)
+			idle(IDLE_FOREVER);
+	return 0;
+}
+"""
+
+_MODEST = """
+static int
+run(void)
+{
+	u32 begin = (u32)now();
+
+	for (u32 i = 0; i < 20; i++)
+		CHECK(io(VI_DISK_READ, 0, i % 8, page) == 0);
+	say_number("us ", ((u32)now() - begin) / 20000);
+	return 0;
+}
+"""
+
+
+def test_hogs_delay_a_neighbour_by_one_transfer_each(lab: Lab) -> None:
+    """Ten VMs with 32 transfers each, all the time: who wants one gets it when its turn comes, in
+    about two of the device's milliseconds, not in eleven behind 320 others."""
+    path = _volume(lab, common=-8)
+    machine = lab.boot(
+        replace(lab.program(_HOG, 10), disks=("common",)),
+        _guest(lab, _MODEST, "common"),
+        Module(path, words=("ramdisk",)),
+        options="when-done=exit disk=ram ramdisk-plan=1ms",
+        icount=True,
+    )
+    took = machine.expect(r"us (\d+)$")[1]
+    assert 1000 <= int(took) < 3500
+    assert machine.wait() == EXIT_DONE
