@@ -69,6 +69,7 @@ class Names:
     states: list[str]
     interrupts: list[str]
     functions: dict[int, str] = field(default_factory=dict)
+    instructions: dict[int, str] = field(default_factory=dict)
 
 
 class Timeline:
@@ -113,8 +114,10 @@ class Timeline:
             return f"disk-start {'write' if mark.value & 1 else 'read'} block {mark.value >> 1}"
         if mark.kind in ("disk-end", "terminated"):
             return f"{mark.kind} {struct.unpack('<i', struct.pack('<I', mark.value))[0]}"
-        if mark.kind in ("killed", "supervisor"):
-            return f"{mark.kind} {mark.value}" if mark.value else mark.kind
+        if mark.kind == "supervisor":
+            return f"supervisor {self.names.instructions.get(mark.value, str(mark.value))}"
+        if mark.kind == "killed":
+            return mark.kind
         return f"{mark.kind} {mark.value} bytes"
 
     def _state(self, number: int) -> str:
@@ -239,6 +242,7 @@ def page(timeline: Timeline, about: dict[str, Any]) -> str:
         "whats": whats.names,
         "kinds": kinds.names,
         "interrupts": timeline.names.interrupts,
+        "instructions": {str(key): value for key, value in timeline.names.instructions.items()},
         "functions": {str(key): value for key, value in _used(timeline).items()},
         "columns": {name: _packed(column) for name, column in columns.items()},
     }

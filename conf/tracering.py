@@ -65,13 +65,17 @@ class Kernel:
         names = {int(bit): name.lower() for name, bit in found}
         return [names.get(bit, f"bit {bit}") for bit in range(max(names) + 1)]
 
-    def function(self, address: int) -> str:
-        """The name of the function that begins at `address`."""
-        return self._functions.get(address, f"{address:#x}")
+    @cached_property
+    def instructions(self) -> dict[int, str]:
+        """The names of virtual instructions, by number."""
+        text = (self._root / "lib/abi.h").read_text()
+        found = re.findall(r"^#define VI_(\w+)\s+(\d+) +/\*", text, re.MULTILINE)
+        return {int(number): name.lower() for name, number in found}
 
     @cached_property
-    def _functions(self) -> dict[int, str]:
-        return {symbol.address: symbol.name for symbol in self.elf.symbols.values()}
+    def functions(self) -> dict[int, str]:
+        """The names of the kernel's functions, by address."""
+        return {symbol.address: name for name, symbol in self.elf.symbols.items()}
 
     def _list(self, header: str, macro: str) -> list[str]:
         text = (self._root / header).read_text()

@@ -4,6 +4,7 @@
  */
 #include "kern/backtrace.h"
 #include "kern/clock.h"
+#include "kern/gate.h"
 #include "kern/kernel.h"
 #include "kern/trace.h"
 #include "kern/vm.h"
@@ -59,6 +60,17 @@ format_bits(char *text, u32 size, u32 bits)
 			length += (u32)format(text + length, size - length, " %s", names[i]);
 }
 
+static const char *
+instruction_name(u32 number)
+{
+	TABLE_FOR(vinstrs, struct vinstr, entry)
+	{
+		if (entry->number == number)
+			return entry->name;
+	}
+	return "?";
+}
+
 static void
 format_value(char *text, u32 size, const struct trace_event *event)
 {
@@ -89,6 +101,9 @@ format_value(char *text, u32 size, const struct trace_event *event)
 	case TRACE_DISK_END:
 	case TRACE_TERMINATED:
 		format(text, size, " %d", (i32)value);
+		break;
+	case TRACE_SUPERVISOR:
+		format(text, size, " %s", instruction_name(value));
 		break;
 	case TRACE_WAIT:
 	case TRACE_WAKE:

@@ -20,7 +20,7 @@ import pytest
 
 from conf.timeline import Names, Timeline, chrome, page
 from conf.tracering import NO_VM, Event, Kernel, Ring
-from grade.harness.accounts import check_sums
+from grade.harness.accounts import wait_rest
 from grade.harness.lab import Lab
 from grade.harness.machine import Machine
 
@@ -51,8 +51,7 @@ def _ring(machine: Machine) -> Ring:
 
 def _names(machine: Machine) -> Names:
     kernel = _kernel(machine)
-    functions = {symbol.address: name for name, symbol in kernel.elf.symbols.items()}
-    return Names(kernel.states, kernel.interrupts, functions)
+    return Names(kernel.states, kernel.interrupts, kernel.functions, kernel.instructions)
 
 
 def _events(machine: Machine) -> list[Event]:
@@ -202,7 +201,7 @@ def _echoed(lab: Lab) -> tuple[Machine, list[Event]]:
     machine.expect("^vms 1 to 2")
     for turn in range(ECHO_ROUNDS):
         wire.echo(1 + turn % 2, b"round %d" % turn)
-    check_sums(machine)  # waits until nothing moves
+    wait_rest(machine)
     return machine, _events(machine)
 
 
