@@ -4,10 +4,12 @@ CROSS ?= $(firstword $(foreach p,i686-elf- i686-linux-gnu-,$(if $(shell command 
 ifeq ($(origin CC),default)
 CC := $(CROSS)gcc
 endif
-LD      := $(CROSS)ld
-AR      := $(CROSS)ar
-NM      := $(CROSS)nm
-OBJCOPY := $(CROSS)objcopy
+LD        := $(CROSS)ld
+AR        := $(CROSS)ar
+NM        := $(CROSS)nm
+OBJCOPY   := $(CROSS)objcopy
+OBJDUMP   := $(CROSS)objdump
+ADDR2LINE := $(CROSS)addr2line
 
 # lwIP's source, unmodified (conf/lwip.py). One copy for all build folders.
 LWIP_DIR := build/lwip
