@@ -114,6 +114,10 @@ class Remote:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
         self._socket.close()
 
     def command(self, line: str, show: Callable[[str], None] | None = None) -> Answer:

@@ -8,6 +8,7 @@
 #include "ilwaco/console.h"
 #include "ilwaco/ilwaco.h"
 #include "ilwaco/thread.h"
+#include "lib/format.h"
 #include "user/super/command.h"
 #include "user/super/instr.h"
 #include "user/super/words.h"
@@ -39,9 +40,7 @@ set_focus(struct session *session, u32 number)
 {
 	i32 error = vi_console_focus(number);
 
-	if (error < 0)
-		return complain(session, "VM %u: error %d", number, error);
-	return true;
+	return error == 0 || complain(session, "VM %u: %s", number, error_string(error));
 }
 
 bool
@@ -66,7 +65,9 @@ say_history(struct session *session, u32 number)
 			say(session, "\n");
 	}
 	free(text);
-	return length >= 0 || complain(session, "VM %u: error %d", number, length);
+	if (length == -E_NOENT)
+		return complain(session, "VM %u doesn't live; what it said is gone", number);
+	return length >= 0 || complain(session, "VM %u: %s", number, error_string(length));
 }
 
 /* Waits until the console is the supervisor's again. */

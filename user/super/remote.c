@@ -3,8 +3,8 @@
  * Commands from the network. One thread serves all connections with select; a
  * command is run, and its answer sent, before it looks at another. Who hasn't proved
  * that it knows the key has little: one of a few places, a few seconds, and when the
- * places are taken, the one who came first loses his to the next. A wrong answer
- * costs a second, during which nobody else's is judged.
+ * places are taken, the one whose time is over first loses his to the next. A wrong
+ * answer is met with a second of silence, then the connection ends.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,10 +32,10 @@
 
 struct client {
 	struct session session;
-	int socket;                    /* -1: the place is free */
-	bool proved;                   /* it knows the key: records come */
-	u64 since;                     /* ns: connected, or the last command */
-	u32 wanted, got;               /* bytes of `bytes` */
+	int socket;      /* -1: the place is free */
+	bool proved;     /* it knows the key: records come */
+	u64 deadline;    /* ns: then the connection ends */
+	u32 wanted, got; /* bytes of `bytes`; 0 wanted: nothing that it says matters */
 	u8 bytes[PROTOCOL_RECORD + 1]; /* what comes in: an answer, then records */
 	struct protocol protocol;
 	u32 said_count;
@@ -118,7 +118,7 @@ begin(struct client *client, int socket)
 	client->session.write = write_client;
 	client->session.command = "supervisor";
 	client->socket = socket;
-	client->since = clock_now();
+	client->deadline = clock_now() + PROVE_TIME;
 	client->wanted = PROTOCOL_ANSWER;
 	setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 	for (u32 i = 0; i < ARRAY_LEN(random); i++)
@@ -128,7 +128,7 @@ begin(struct client *client, int socket)
 }
 
 /* An answer is complete: does the client know the key? */
-static bool
+static void
 judge_answer(struct client *client)
 {
 	u8 welcome[PROTOCOL_WELCOME];
@@ -136,13 +136,14 @@ judge_answer(struct client *client)
 	if (!protocol_answer(&client->protocol, server_key, client->bytes, welcome)) {
 		wrong_answers++;
 		printf("supervisor: a wrong key from the network, %u so far\n", wrong_answers);
-		thread_sleep(WRONG_PAUSE);
-		return false;
+		client->deadline = clock_now() + WRONG_PAUSE;
+		client->wanted = 0;
+		return;
 	}
 	client->proved = true;
+	client->deadline = clock_now() + REST_TIME;
 	client->wanted = PROTOCOL_HEAD;
 	send_bytes(client, welcome, sizeof welcome);
-	return true;
 }
 
 /* A command is complete and the client's own: runs it. */
@@ -170,9 +171,11 @@ static bool
 advance(struct client *client)
 {
 	client->got = 0;
-	if (!client->proved)
-		return judge_answer(client);
-	client->since = clock_now();
+	if (!client->proved) {
+		judge_answer(client);
+		return true;
+	}
+	client->deadline = clock_now() + REST_TIME;
 	if (client->wanted > PROTOCOL_HEAD)
 		return protocol_open(&client->protocol, client->bytes) && obey(client);
 	client->wanted = protocol_length(client->bytes);
@@ -202,14 +205,8 @@ serve(struct client *client)
 
 /* --- all of them -------------------------------------------------------------------------- */
 
-static u64
-deadline_of(const struct client *client)
-{
-	return client->since + (client->proved ? REST_TIME : PROVE_TIME);
-}
-
-/* A place for one who comes: a free one; else that of who has failed to prove himself
- * for longest; NULL: all know the key. */
+/* A place for one who comes: a free one; else that of who hasn't proved that he knows
+ * the key and has the least time left for it; NULL: all have. */
 static struct client *
 find_place(void)
 {
@@ -218,7 +215,7 @@ find_place(void)
 	for (struct client *c = clients; c < clients + CLIENTS; c++) {
 		if (c->socket < 0)
 			return c;
-		if (!c->proved && (!found || c->since < found->since))
+		if (!c->proved && (!found || c->deadline < found->deadline))
 			found = c;
 	}
 	if (found)
@@ -254,16 +251,18 @@ serve_all(int listener)
 	FD_ZERO(&readable);
 	FD_SET(listener, &readable);
 	for (struct client *c = clients; c < clients + CLIENTS; c++) {
-		if (c->socket >= 0 && deadline_of(c) <= now)
+		if (c->socket >= 0 && c->deadline <= now)
 			drop(c);
 		if (c->socket < 0)
 			continue;
+		next = MIN(next, c->deadline);
+		if (c->wanted == 0)
+			continue;
 		FD_SET(c->socket, &readable);
 		highest = MAX(highest, c->socket);
-		next = MIN(next, deadline_of(c));
 	}
-	timeout.tv_sec = (long)((next - now) / SECOND) + 1;
-	timeout.tv_usec = 0;
+	timeout.tv_sec = (long)((next - now) / SECOND);
+	timeout.tv_usec = (long)((next - now) % SECOND / 1000) + 1;
 	if (select(highest + 1, &readable, NULL, NULL, &timeout) < 0)
 		die("control: select: %d", errno);
 	for (struct client *c = clients; c < clients + CLIENTS; c++)

@@ -4,6 +4,8 @@
  */
 #include <stdlib.h>
 
+#include "ilwaco/ilwaco.h"
+#include "ilwaco/thread.h"
 #include "lib/format.h"
 #include "lib/string.h"
 #include "user/super/command.h"
@@ -11,8 +13,11 @@
 #include "user/super/instr.h"
 #include "user/super/words.h"
 
-#define PAGE_LINES 40 /* VMs that a list shows unless it was told which */
-#define STATES     12 /* different ones that a list counts */
+#define SUPERVISOR 0             /* this VM's number */
+#define PAGE_LINES 40            /* VMs that a list shows unless it was told which */
+#define STATES     12            /* different ones that a list counts */
+#define PATIENCE   2000000000ull /* ns to wait for what takes a moment */
+#define PAUSE      2000000u      /* ns between looks */
 
 /* --- which VMs ------------------------------------------------------------------------ */
 
@@ -46,7 +51,7 @@ read_vms(struct session *session, const char *word, struct range *range)
 /*
  * Does something with each VM of a range. The VM that is named alone must be there and
  * must accept it; in a range, numbers without a VM are passed over, and so are VMs
- * that are already as they are wanted (`done`).
+ * that are already as they are wanted (`done`), and the supervisor.
  */
 static bool
 for_each(struct session *session, const char *word, i32 (*act)(u32 number), i32 done,
@@ -55,22 +60,25 @@ for_each(struct session *session, const char *word, i32 (*act)(u32 number), i32 
 	struct vm_info info;
 	struct range range;
 	u32 count = 0;
-	bool good = true;
+	bool good = true, many;
 
 	if (!read_vms(session, word, &range))
 		return false;
+	many = range.first < range.last;
+	if (many)
+		range.first = MAX(range.first, SUPERVISOR + 1u);
 	for (u32 k = range.first; k <= range.last && !session->gone; k++) {
 		i32 error = inspect(k, &info) ? act(k) : -E_NOENT;
 
 		if (error == 0)
 			count++;
-		else if (range.first == range.last && error == -E_NOENT)
+		else if (!many && error == -E_NOENT)
 			return complain(session, "no VM %u", k);
-		else if (range.first == range.last || (error != -E_NOENT && error != done))
+		else if (!many || (error != -E_NOENT && error != done))
 			good = complain(session, "VM %u (%s): %s", k, info.state,
 					error_string(error));
 	}
-	if (range.first == range.last)
+	if (!many)
 		return good;
 	say(session, "%u VMs %s\n", count, past);
 	return good && (count > 0 || complain(session, "nothing to do in %s", word));
@@ -86,6 +94,20 @@ static i32
 stop_now(u32 number)
 {
 	return vi_vm_stop(number, STOP_NOW);
+}
+
+/* Ends a VM, waits until it has given back what it had, and frees its number. */
+static i32
+end_and_destroy(u32 number)
+{
+	u64 deadline = clock_now() + PATIENCE;
+	i32 error;
+
+	while ((error = vi_vm_destroy(number)) == -E_BUSY && clock_now() < deadline) {
+		vi_vm_stop(number, STOP_NOW);
+		thread_sleep(PAUSE);
+	}
+	return error;
 }
 
 bool
@@ -113,7 +135,7 @@ bool
 command_destroy(struct session *session, int count, char **words)
 {
 	(void)count;
-	return for_each(session, words[0], vi_vm_destroy, -E_NOENT, "destroyed");
+	return for_each(session, words[0], end_and_destroy, -E_NOENT, "destroyed");
 }
 
 /* --- create ----------------------------------------------------------------------------- */
@@ -152,6 +174,18 @@ not_created(struct session *session, const struct vm_request *request, i32 error
 	return complain(session, "%s: %s", request->image, error_string(error));
 }
 
+/* Makes a VM; waits a while for a number whose last VM's frames are still on their way. */
+static i32
+create_patiently(const struct vm_request *request)
+{
+	u64 deadline = clock_now() + PATIENCE;
+	i32 number;
+
+	while ((number = vi_vm_create(request)) == -E_AGAIN && clock_now() < deadline)
+		thread_sleep(PAUSE);
+	return number;
+}
+
 /* Makes and starts the `ordinal`th VM of a plan; its number, or 0 after a complaint. */
 static u32
 create_one(struct session *session, const struct plan *plan, u32 ordinal)
@@ -163,14 +197,14 @@ create_one(struct session *session, const struct plan *plan, u32 ordinal)
 		complain(session, "%s: a disk's name would be too long", request.image);
 		return 0;
 	}
-	number = vi_vm_create(&request);
+	number = create_patiently(&request);
 	if (number < 0) {
 		not_created(session, &request, number);
 		return 0;
 	}
 	error = plan->stopped ? 0 : vi_vm_start((u32)number);
 	if (error < 0) {
-		vi_vm_destroy((u32)number);
+		end_and_destroy((u32)number);
 		complain(session, "%s: VM %d can't start: %s", request.image, number,
 			 error_string(error));
 		return 0;
@@ -338,7 +372,7 @@ command_stat(struct session *session, int count, char **words)
 	say(session, "VM %u: %s, %s\n", number, info.image, info.state);
 	if (info.reason[0])
 		say(session, "  ended: %s\n", info.reason);
-	if (info.args[0])
+	if (info.args[0] && number != SUPERVISOR) /* whose arguments may hold a key */
 		say(session, "  arguments: %s\n", info.args);
 	say(session, "  memory: %uK, of which it has %uK\n", info.memory_size >> 10,
 	    info.frames * (PAGE_SIZE >> 10));
