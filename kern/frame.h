@@ -17,7 +17,8 @@
 	X(TABLE, "page tables")          \
 	X(PACKET, "packets")             \
 	X(DEVICE, "device rings")        \
-	X(DISK, "disk transfers")
+	X(DISK, "disk transfers")        \
+	X(ARGS, "boot arguments")
 
 enum frame_use {
 #define X(name, text) FRAME_##name,

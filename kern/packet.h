@@ -10,7 +10,7 @@
 #include "lib/abi.h"
 #include "lib/types.h"
 
-#define UPLINK (~0u) /* as a sender; no VM has this number */
+#define UPLINK 0x7fffffffu /* as a sender; no VM has this number */
 
 #define PACKET_HEADER 12 /* bytes that the network card wants before the frame */
 

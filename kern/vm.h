@@ -123,7 +123,8 @@ struct vm {
 	struct vm *send_next;
 };
 
-#define SUPERVISOR 0u /* the number of the VM that may do what VI_SUPERVISOR names */
+#define VM_MAX     65535u /* the highest number: two bytes of an address */
+#define SUPERVISOR 0u     /* the number of the VM that may do what VI_SUPERVISOR names */
 
 /* All records, by number; 0 is the supervisor's. */
 extern struct vm *vm_table;
@@ -165,6 +166,10 @@ struct vm_definition {
 	const char *args;
 	const char (*disks)[NAME_SIZE]; /* DISKS_PER_VM names, "": none; or NULL */
 };
+
+/* The lowest free number's record that nothing refers to; NULL if there is none (or the
+ * first few hundred free ones are still referred to). */
+struct vm *vm_free_number(void);
 
 /* Makes a VM of a free number (NEW): it is STOPPED then, with its disks attached.
  * Returns 0; or the first error of vm_disks.attach, with nothing done. */

@@ -11,7 +11,6 @@
 #include "lib/format.h"
 #include "lib/string.h"
 
-#define VM_MAX           65535u /* numbers fit in the last two bytes of an address */
 #define SUPERVISOR_SPARE 64u    /* numbers for what a supervisor makes, unless vms= says */
 
 static u32 wanted; /* option vms= */

@@ -11,18 +11,53 @@
 #include "kern/vregs.h"
 #include "lib/string.h"
 
+#define WORD_BITS 32u
+#define LOOKS_MAX 256u /* at free numbers, for one that nothing refers to */
+
+static u32 numbers_used[(VM_MAX + 1) / WORD_BITS]; /* a bit for each: it isn't NEW */
+
+static void
+set_used(u32 number, bool used)
+{
+	u32 *word = &numbers_used[number / WORD_BITS], bit = 1u << number % WORD_BITS;
+
+	*word = used ? *word | bit : *word & ~bit;
+}
+
+struct vm *
+vm_free_number(void)
+{
+	u32 looks = 0;
+
+	for (u32 i = 0; i * WORD_BITS < vm_count; i++) {
+		for (u32 left = ~numbers_used[i]; left; left &= left - 1) {
+			u32 number = i * WORD_BITS + (u32)__builtin_ctz(left);
+
+			if (number >= vm_count || looks++ == LOOKS_MAX)
+				return NULL;
+			if (number != SUPERVISOR && vm_table[number].packets_sent == 0)
+				return &vm_table[number];
+		}
+	}
+	return NULL;
+}
+
 static int
 attach(struct vm *vm, const char (*names)[NAME_SIZE])
 {
-	int error = names[0][0] ? -E_NOENT : 0; /* unless there is a file that has disks */
+	for (u32 i = 0; i < DISKS_PER_VM; i++) {
+		int error = -E_NOENT; /* unless there is a file that has disks */
 
-	TABLE_FOR(vm_disks, struct vm_disks, disks)
-	{
-		error = 0;
-		for (u32 i = 0; i < DISKS_PER_VM && names[i][0] && error >= 0; i++)
+		if (!names[i][0])
+			continue;
+		TABLE_FOR(vm_disks, struct vm_disks, disks)
+		{
 			error = disks->attach(vm, names[i]);
+		}
+		if (error < 0)
+			return error;
 	}
-	return MIN(error, 0);
+	return 0;
 }
 
 static void
@@ -40,6 +75,7 @@ vm_define(struct vm *vm, const struct vm_definition *definition)
 	int error;
 
 	vm_enter_state(vm, VM_STOPPED);
+	set_used(vm->number, true);
 	vm->image = definition->image;
 	vm->memory_size = definition->memory_size;
 	vm->args = definition->args;
@@ -57,6 +93,7 @@ vm_undefine(struct vm *vm)
 	vm->image = NULL;
 	vm->args = NULL;
 	vm_enter_state(vm, VM_NEW);
+	set_used(vm->number, false);
 }
 
 bool
