@@ -3,6 +3,7 @@
  * Whose transfer goes to the device next, who is told of its end, and what
  * becomes of those whose VM ends first.
  */
+#include "kern/check.h"
 #include "kern/frame.h"
 #include "kern/kernel.h"
 #include "kern/layout.h"
@@ -28,6 +29,7 @@ union record {
 };
 
 static union record *free_records;
+static u32 records_made;
 
 static void *
 record_new(void)
@@ -43,6 +45,7 @@ record_new(void)
 		for (u32 i = 0; i < PAGE_SIZE / sizeof *all; i++) {
 			all[i].next = free_records;
 			free_records = &all[i];
+			records_made++;
 		}
 	}
 	record = free_records;
@@ -306,3 +309,25 @@ vdisk_end(struct vm *vm)
 }
 
 VM_HOOK(vdisk, vdisk_begin, vdisk_end);
+
+void
+vdisk_check_queue(u32 records, u32 at_device, u32 waiting)
+{
+	const union record *r = free_records;
+	const struct vdisk_vm *of = turn;
+	u32 n, circle = 0;
+
+	for (n = 0; r && n < records_made && check_pointer(r); r = r->next)
+		n++;
+	CHECK_THAT(!r && n + records == records_made, "disks: %u records of %u are free, %u in use",
+		   n, records_made, records);
+	CHECK_THAT(at_device == active_count, "disks: %u transfers at the device, not %u",
+		   at_device, active_count);
+	for (; of && circle < vm_count && check_pointer(of) && of->waiting.first; circle++) {
+		CHECK_THAT(of->next && of->next->prev == of, "disks: the circle is broken at vm %u",
+			   of->vm->number);
+		of = of->next == turn ? NULL : of->next;
+	}
+	CHECK_THAT(!of && circle == waiting, "disks: %u VMs are in the circle, %u wait", circle,
+		   waiting);
+}

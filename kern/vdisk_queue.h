@@ -83,4 +83,8 @@ void vdisk_finish(struct vdisk_transfer *transfer, i32 status);
 /* The device has one transfer of the queue less: another may go there. */
 void vdisk_next(void);
 
+/* For the checker: reports (check_problem) what doesn't agree with so many records
+ * in use, transfers at the device, and VMs with waiting ones. */
+void vdisk_check_queue(u32 records, u32 at_device, u32 waiting);
+
 #endif

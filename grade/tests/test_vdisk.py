@@ -14,6 +14,7 @@ from conf.qemu import EXIT_DONE, Module
 from conf.vdisk import BLOCK_SIZE, Volume
 from grade.harness.lab import Lab
 from grade.harness.machine import Machine
+from grade.harness.memory import KERNEL_BASE
 
 # What the guests below start from: a page, and one transfer at a time.
 _PRELUDE = """
@@ -460,3 +461,21 @@ def test_hogs_delay_a_neighbour_by_one_transfer_each(lab: Lab) -> None:
     took = machine.expect(r"us (\d+)$")[1]
     assert 1000 <= int(took) < 3500
     assert machine.wait() == EXIT_DONE
+
+
+def test_checker_watches_transfers(lab: Lab) -> None:
+    """While transfers of ten VMs are under way all records agree; one wrong word is found."""
+    path = _volume(lab, common=-8, data=8)
+    machine = lab.boot(
+        replace(lab.program(_HOG.replace("2000", "~0u"), 10), disks=("common",)),
+        _guest(lab, _VICTIM, "data"),
+        Module(path, words=("ramdisk",)),
+        options="disk=ram ramdisk-plan=10ms,20ms",
+    )
+    machine.expect("^vm 11: ")
+    for _ in range(3):
+        assert re.search(r"[1-9]\d* disk transfers.* 0 problems", machine.monitor("check"))
+    address = machine.kernel.address("active_count") - KERNEL_BASE
+    with machine.stopped():
+        machine.memory.write(address, (machine.memory.word(address) + 1).to_bytes(4, "little"))
+    assert "transfers at the device, not" in machine.monitor("check")
