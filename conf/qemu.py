@@ -35,9 +35,9 @@ CONTROL_PORT = 700  # the supervisor's, where control over the network is on
 
 
 def vm_address(number: int) -> str:
-    """IPv4 address of VM `number` (1 to VM_MAX) in dotted form; ValueError outside the range."""
-    if not 1 <= number <= VM_MAX:
-        raise ValueError(f"VM numbers go from 1 to {VM_MAX}, not {number}")
+    """IPv4 address of VM `number` (0 to VM_MAX) in dotted form; ValueError outside the range."""
+    if not 0 <= number <= VM_MAX:
+        raise ValueError(f"VM numbers go from 0 to {VM_MAX}, not {number}")
     return ".".join(str(byte) for byte in (FIRST_VM + number).to_bytes(4, "big"))
 
 
@@ -142,13 +142,15 @@ def unix_socket(path: Path) -> str:
     return f"unix:{escape(path)},server=on,wait=off"
 
 
-def user_network(port: int, number: int = 1, control: int | None = None) -> str:
+def user_network(port: int | None, number: int = 1, control: int | None = None) -> str:
     """User-mode network; 127.0.0.1:`port` on the host is port 80 of VM `number`, and
-    127.0.0.1:`control`, if it is given, the supervisor's control port."""
-    forwards = f"hostfwd=tcp:127.0.0.1:{port}-{vm_address(number)}:{HTTP_PORT}"
+    127.0.0.1:`control` the supervisor's control port, each if it is given."""
+    words = ["user", f"net={NETWORK}", f"host={GATEWAY}"]
+    if port is not None:
+        words.append(f"hostfwd=tcp:127.0.0.1:{port}-{vm_address(number)}:{HTTP_PORT}")
     if control is not None:
-        forwards += f",hostfwd=tcp:127.0.0.1:{control}-{SUPERVISOR}:{CONTROL_PORT}"
-    return f"user,net={NETWORK},host={GATEWAY},{forwards}"
+        words.append(f"hostfwd=tcp:127.0.0.1:{control}-{SUPERVISOR}:{CONTROL_PORT}")
+    return ",".join(words)
 
 
 def raw_disk(path: str | PurePath) -> str:

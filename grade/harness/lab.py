@@ -82,19 +82,20 @@ class Lab:
         wire: Wire | None = None,
         tap: Tap | None = None,
         port: int | None = None,
+        control: int | None = None,
         disk: str | None = None,
         icount: bool = False,
         extra: tuple[str, ...] = (),
     ) -> Machine:
         """Start a machine. A module may be given by its guest program's name. `options` are the
-        kernel's; the network is a wire, a tap or a user-mode network with `port` forwarded; `disk`
-        is a -drive value."""
+        kernel's; the network is a wire, a tap or a user-mode network with `port` (VM 1's page) and
+        `control` (the supervisor's port) forwarded; `disk` is a -drive value."""
         run = Run(
             kernel=self.kernel,
             memory=memory,
             append=tuple(options.split()),
             modules=tuple(self.guest(m) if isinstance(m, str) else m for m in modules),
-            netdev=_netdev(wire, tap, port),
+            netdev=_netdev(wire, tap, port, control),
             disk=disk,
             extra=(*(ICOUNT if icount else ()), *extra),
         )
@@ -115,9 +116,11 @@ class Lab:
         shutil.rmtree(self._logs, ignore_errors=True)
 
 
-def _netdev(wire: Wire | None, tap: Tap | None, port: int | None) -> str | None:
+def _netdev(
+    wire: Wire | None, tap: Tap | None, port: int | None, control: int | None
+) -> str | None:
     if wire is not None:
         return dgram_network(wire.remote, wire.local)
     if tap is not None:
         return tap_network(TAP)
-    return None if port is None else user_network(port)
+    return None if port is None and control is None else user_network(port, control=control)

@@ -20,7 +20,8 @@ from types import ModuleType
 
 import pytest
 
-from conf import lwip, process, qemu, rundir, tap
+from conf import boot, lwip, process, qemu, rundir, tap
+from labs.files import load
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -310,7 +311,8 @@ def test_the_network_card_belongs_to_the_netdev() -> None:
 def test_addresses_follow_the_number() -> None:
     assert qemu.vm_address(1) == "10.1.0.1" and qemu.vm_mac(1) == "02:00:0a:01:00:01"
     assert qemu.vm_address(10_000) == "10.1.39.16" and qemu.vm_mac(10_000) == "02:00:0a:01:27:10"
-    for number in (0, qemu.VM_MAX + 1):
+    assert qemu.vm_address(0) == qemu.SUPERVISOR
+    for number in (-1, qemu.VM_MAX + 1):
         with pytest.raises(ValueError):
             qemu.vm_address(number)
 
@@ -330,6 +332,55 @@ def test_memory_grows_with_the_number_of_vms() -> None:
 def test_a_setting_that_makes_no_sense_is_refused(name: str, text: str) -> None:
     with pytest.raises(rundir.RunError, match=f"{name}={text}"):
         run.read_settings("build", {name: text})
+
+
+def test_a_boot_script_says_what_must_be_there(tmp_path: Path) -> None:
+    script = tmp_path / "x.boot"
+    script.write_text(
+        '# vm no\n\nvm httpd count=16 mem=8M args="count=9 x"\n disk data 64M\n'
+        "create kv disk=data\nvm httpd # again\nvm\nbad \"quote\nvm spin count=x\n"
+    )
+    assert boot.read(script) == boot.Script(("httpd", "kv", "spin"), 19, True)
+
+
+def test_the_supervisor_boots_what_its_script_names(tmp_path: Path) -> None:
+    for name in ("supervisor", "httpd", "kv"):
+        (tmp_path / "user").mkdir(exist_ok=True)
+        (tmp_path / "user" / name).write_bytes(b"")
+    script = tmp_path / "two.boot"
+    script.write_text("vm httpd count=20\nvm kv\n")
+    settings = run.read_settings(str(tmp_path), {"BOOT": str(script), "PROGRAMS": "httpd"})
+    machine = run.machine(settings, tmp_path / "key")
+    assert "vms=85" in machine.append
+    assert [module.string().partition(" ")[2] for module in machine.modules] == [
+        "supervisor -- control=module:2", "script", "data", "image", "image",
+    ]  # fmt: skip
+    assert machine.modules[run.KEY_MODULE].image == tmp_path / "key"
+
+
+@pytest.mark.parametrize(
+    "kind, environ, script",
+    [
+        ("qemu", {}, "conf/web.boot"),
+        ("qemu-gdb", {}, "conf/web.boot"),
+        ("qemu-tap", {}, ""),
+        ("qemu", {"VMS": "200"}, ""),
+        ("qemu", {"GUEST": "echo"}, ""),
+        ("qemu", {"BOOT": "conf/1000.boot", "VMS": "3"}, "conf/1000.boot"),
+        ("qemu", {"PROGRAMS": "hello"}, ""),
+    ],
+)
+def test_the_supervisor_is_there_unless_vms_are_asked_for_directly(
+    kind: str, environ: dict[str, str], script: str
+) -> None:
+    programs = {"PROGRAMS": "hello httpd supervisor"}
+    assert run.read_settings("build", {**programs, **environ}, kind).script == script
+
+
+def test_scripts_of_the_project_name_programs_that_exist() -> None:
+    programs = {program.name for program in load(ROOT).programs}
+    for script in (ROOT / "conf").glob("*.boot"):
+        assert set(boot.read(script).programs) <= programs, script
 
 
 def test_a_taken_port_is_passed_over_unless_it_was_asked_for(

@@ -16,7 +16,7 @@ bool command_run(struct session *session, char *line);
  * among them. Returns whether it succeeded. */
 typedef bool command_function(struct session *session, int count, char **words);
 
-/* vms.c */
+/* vms.c, list.c */
 command_function command_vms, command_stat, command_create, command_start, command_stop,
 	command_kill, command_destroy;
 /* look.c */

@@ -11,7 +11,7 @@
 #include "lib/format.h"
 #include "user/super/command.h"
 #include "user/super/instr.h"
-#include "user/super/words.h"
+#include "user/super/which.h"
 
 #define SECOND     1000000000ull
 #define FOCUS_LOOK (SECOND / 5) /* how often to look whether the console is back */
@@ -30,7 +30,7 @@ read_target(struct session *session, const char *word, u32 *number)
 	}
 	if (!word_number(word, number))
 		return complain(session, "%s is neither a number nor `kernel'", word);
-	if (vi_vm_inspect(*number, &info) != 0 || strcmp(info.state, "free") == 0)
+	if (!which_vm(*number, &info))
 		return complain(session, "no VM %u", *number);
 	return true;
 }
@@ -78,7 +78,7 @@ wait_for_focus(void)
 
 	do {
 		thread_sleep(FOCUS_LOOK);
-	} while (vi_machine_inspect(&machine) == 0 && machine.focus != 0);
+	} while (vi_machine_inspect(&machine) == 0 && machine.focus != SUPERVISOR);
 }
 
 bool
@@ -91,7 +91,7 @@ command_console(struct session *session, int count, char **words)
 		return false;
 	if (number != CONSOLE_KERNEL && !say_history(session, number))
 		return false;
-	if (!session->edit || number == 0)
+	if (!session->edit || number == SUPERVISOR)
 		return true; /* nobody there who could type */
 	if (!set_focus(session, number))
 		return false;
@@ -133,7 +133,7 @@ top_look(struct top *top)
 
 	top->count = 0;
 	for (u32 k = 0; k < top->numbers; k++) {
-		if (vi_vm_inspect(k, &info) != 0 || strcmp(info.state, "free") == 0)
+		if (!which_vm(k, &info))
 			continue;
 		top_add(top, &info, info.run_time - MIN(top->run_time[k], info.run_time));
 		top->run_time[k] = info.run_time;
