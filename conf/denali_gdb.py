@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Inside gdb: symbols of kernel and guest together, and a stop at the kernel's first instruction.
+"""Inside gdb: symbols of kernel and guest together, the trace (denali-trace), and a stop at the
+kernel's first instruction.
 
 conf/run has loaded the kernel's symbols and connected. Guests all live at the same addresses, so
 the symbols of one guest program are loaded at a time: `guest NAME` chooses it. An address below
@@ -9,9 +10,16 @@ the symbols of one guest program are loaded at a time: `guest NAME` chooses it. 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import gdb  # type: ignore[import]
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from conf.timeline import Mark, Names, Timeline  # noqa: E402
+from conf.tracering import KERNEL_BASE, NO_VM, Event, Kernel, Ring  # noqa: E402
 
 USER = Path(os.environ["DENALI_USER"])
 
@@ -50,11 +58,45 @@ class Guest(gdb.Command):  # type: ignore[misc]
         return [name for name in self.names() if name.startswith(word)]
 
 
+class Trace(gdb.Command):  # type: ignore[misc]
+    """denali-trace [N]: the last N events of the kernel's trace (20)."""
+
+    def __init__(self) -> None:
+        super().__init__("denali-trace", gdb.COMMAND_STATUS)
+
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        """Read the ring and print it; the machine stands still."""
+        kernel = Kernel(Path(gdb.objfiles()[0].filename), ROOT)
+        ring = Ring(kernel, self._read)
+        ring.only_last(int(argument or 20))
+        ring.poll()
+        names = Names(kernel.states, kernel.interrupts, kernel.functions, kernel.instructions)
+        words = Timeline([], names)
+        for event in ring.events():
+            who = "" if event.vm == NO_VM else f"vm {event.vm}"
+            print(f"{event.ns / 1e9:14.9f}  {who:8}  {self._text(event, kernel, words)}")
+
+    @staticmethod
+    def _read(address: int, length: int) -> bytes:
+        return bytes(gdb.selected_inferior().read_memory(KERNEL_BASE + address, length))
+
+    @staticmethod
+    def _text(event: Event, kernel: Kernel, words: Timeline) -> str:
+        if event.kind == "state":
+            return f"{kernel.states[event.value >> 8]} to {kernel.states[event.value & 0xFF]}"
+        if event.kind in ("work-begin", "work-end"):
+            return f"{event.kind} {kernel.functions.get(event.value, '?')}"
+        if event.kind in ("wait", "wake"):
+            return event.kind
+        return words.describe(Mark(event.ns, event.kind, event.value))
+
+
 def start() -> None:
     """Load a guest's symbols and run the firmware up to the kernel's entry."""
     gdb.execute("set confirm off")
     gdb.execute("set pagination off")
     guest = Guest()
+    Trace()
     for name in ("httpd", "hello"):
         if name in guest.names():
             guest.invoke(name, False)

@@ -125,10 +125,10 @@ class Ring:
             self._limit()
         return count
 
-    def skip(self) -> None:
-        """Forget what there is: what is written from now on counts."""
+    def only_last(self, count: int) -> None:
+        """Begin with the last `count` events that there are now."""
         if self.ready():
-            self._seen = self._written()
+            self._seen = max(0, self._written() - count)
 
     def events(self) -> list[Event]:
         """All events so far, in order."""
