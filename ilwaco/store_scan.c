@@ -357,7 +357,8 @@ take_record(struct scan *scan)
 	step = skip_value(scan, record.value.bytes);
 	if (step == STEP_ON)
 		step = take(scan, &end, 1);
-	/* If its last part alone is damaged, it was there: who reads it shall know. */
+	/* If its last part alone is damaged, it may have been whole: who reads it shall get
+	 * an error rather than what was there before. */
 	if (end == STORE_WHOLE &&
 	    (step == STEP_ON || (step == STEP_LOST && scan->session == session)))
 		applied = apply(scan, &record);
