@@ -93,14 +93,14 @@ look_ahead(struct scan *scan, struct outlook *look)
 	}
 }
 
-/* Looks here and there in the rest of the disk: the log would seem to end where more
- * than a window of it is damaged. */
+/* Looks here and there in the rest of the disk, farther and farther apart: the log would
+ * seem to end where more than a window of it is damaged. */
 static void
 look_far(struct scan *scan, struct outlook *look)
 {
 	u32 blocks = scan->store->blocks;
 
-	for (u32 step = 2 * STORE_WINDOW; step < blocks - look->from; step *= 2) {
+	for (u32 step = 2 * STORE_WINDOW; step < blocks - look->from; step += step / 4) {
 		const struct store_block *block = load(scan, look->from + step, 1);
 		u32 end = look->from + step;
 
