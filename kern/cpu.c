@@ -7,6 +7,8 @@
 #include "kern/kernel.h"
 #include "kern/x86.h"
 
+#define MSR_SYSENTER_CS 0x174
+
 #define LEAF_FEATURES   1
 #define LEAF_STRUCTURED 7
 
@@ -60,6 +62,8 @@ cpu_init(void)
 		else
 			kprintf("cpu: no %s: %s\n", f->name, f->without);
 	}
+	if (has(LEAF_FEATURES, EDX, 11))
+		wrmsr(MSR_SYSENTER_CS, 0); /* makes sysenter trap, whatever the loader left */
 	write_cr4(cr4);
 	write_cr0(CR0_PE | CR0_PG | CR0_WP | CR0_ET | CR0_NE | CR0_EM | CR0_MP | CR0_TS);
 }
