@@ -12,10 +12,12 @@
 #include <string.h>
 
 #include "ilwaco/ilwaco.h"
+#include "ilwaco/vinstr.h"
 #include "ilwaco/virq.h"
 
 #define HEADER     4u
-#define MIN_SHIFT  4 /* the smallest class has 1 << MIN_SHIFT bytes, header included */
+#define GIVE_BACK  (256u << 10) /* blocks of at least this size give their pages back */
+#define MIN_SHIFT  4            /* the smallest class has 1 << MIN_SHIFT bytes, header included */
 #define MAX_SHIFT  30
 #define CLASSES    ((MAX_SHIFT - MIN_SHIFT) * 4)
 #define STATE_USED 0x5e000000u
@@ -117,6 +119,22 @@ malloc(size_t size)
 	return block ? (char *)block + HEADER : NULL;
 }
 
+/* Gives the whole pages of a large block back to the machine; its first bytes stay, as
+ * they link it into its list. */
+static void
+give_back(const struct block *block, u32 size)
+{
+	gva_t from = ALIGN_UP((gva_t)(block + 1), PAGE_SIZE);
+	gva_t end = ALIGN_DOWN((gva_t)block + size, PAGE_SIZE);
+	i32 done;
+
+	for (; from < end; from += (u32)done) {
+		done = vi_discard(from, end - from);
+		if (done <= 0)
+			return; /* they stay: no harm */
+	}
+}
+
 void
 free(void *memory)
 {
@@ -129,6 +147,8 @@ free(void *memory)
 	on = virq_disable();
 	block = block_of(memory);
 	c = block->head & ~STATE_MASK;
+	if (class_size(c) >= GIVE_BACK)
+		give_back(block, class_size(c));
 	block->head = STATE_FREE | c;
 	block->next = free_blocks[c];
 	free_blocks[c] = block;

@@ -69,6 +69,14 @@ vi_console_read(void *bytes, u32 room)
 	return vinstr(VI_CONSOLE_READ, (gva_t)bytes, room);
 }
 
+/* Gives whole pages back: they read as zero from then on. Returns the bytes done, at
+ * most DISCARD_MAX pages. */
+static inline i32
+vi_discard(gva_t address, u32 bytes)
+{
+	return vinstr(VI_DISCARD, address, bytes);
+}
+
 /* Sends one Ethernet frame of FRAME_MIN to FRAME_MAX bytes. -E_AGAIN: no room
  * now; VIRQ_NET will tell when there is. */
 static inline i32

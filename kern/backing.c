@@ -54,6 +54,8 @@ static int
 back_page(struct vm *vm, gva_t page)
 {
 	const struct segment *segment = image_segment(vm->image, page);
+	const u32 *entry = space_entry(vm, page);
+	bool discarded = entry && *entry & PTE_ZERO;
 	pa_t frame = frame_alloc(FRAME_GUEST, true);
 	u32 flags = PTE_P | PTE_U | (!segment || segment->writable ? PTE_W : 0);
 
@@ -65,7 +67,7 @@ back_page(struct vm *vm, gva_t page)
 	}
 	vm->frames++;
 	backing_pages++;
-	if (segment)
+	if (segment && !discarded)
 		image_fill(vm->image, segment, page, pa_to_kva(frame));
 	return 0;
 }
@@ -135,4 +137,24 @@ backing_touch(struct vm *vm, gva_t address, bool write)
 	}
 #endif
 	return -E_FAULT;
+}
+
+int
+backing_discard(struct vm *vm, gva_t page)
+{
+	u32 mark = image_segment(vm->image, page) ? PTE_ZERO : 0;
+	u32 *entry = space_entry(vm, page);
+	u32 old = entry ? *entry : 0;
+
+	if (!entry)
+		return mark ? space_map(vm, page, 0, mark) : 0;
+	*entry = mark;
+	if (!(old & PTE_P))
+		return 0;
+	invlpg(page);
+	if (!(old & PTE_IMAGE)) {
+		frame_free(ALIGN_DOWN(old, PAGE_SIZE));
+		vm->frames--;
+	}
+	return 0;
 }

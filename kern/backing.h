@@ -24,6 +24,13 @@ int backing_start(struct vm *vm, u32 budget);
  */
 int backing_touch(struct vm *vm, gva_t address, bool write);
 
+/*
+ * Takes the page at `page` (page-aligned, RAM, not the register page) away from the
+ * VM, its frame if it has one of its own: it is zero when it is next touched.
+ * Returns 0; or -E_NOMEM, with nothing changed.
+ */
+int backing_discard(struct vm *vm, gva_t page);
+
 /* Pages filled or copied so far; wraps. Who touches many in one entry of the
  * kernel looks at it to know when to stop. */
 extern u32 backing_pages;

@@ -65,7 +65,7 @@ check_table(const struct vm *vm, gva_t start, u32 directory_entry)
 		gva_t page = start + i * PAGE_SIZE;
 		u32 entry = table[i];
 
-		if (entry == 0)
+		if (entry == 0 || entry == PTE_ZERO)
 			continue;
 		if (!(entry & PTE_P) || !(entry & PTE_U) || entry & PTE_G)
 			problem(vm, "an entry that no page has", entry);
@@ -104,7 +104,7 @@ check_space(const struct vm *vm)
 	for (u32 i = 0; i < KMAP_FIRST; i++) {
 		u32 entry = vm->directory[i];
 
-		if (entry == 0)
+		if (entry == 0 || entry == PTE_ZERO)
 			continue;
 		if ((entry & (PTE_P | PTE_U | PTE_PS)) == (PTE_P | PTE_U) &&
 		    frame_claim(ALIGN_DOWN(entry, PAGE_SIZE), FRAME_TABLE))

@@ -70,6 +70,7 @@
 #define PTE_G     BIT(8)  /* global: survives a reload of CR3 */
 #define PTE_IMAGE BIT(9)  /* ours: a page of the image, shared; not this VM's to free */
 #define PTE_COW   BIT(10) /* ours: the guest may write, after a copy */
+#define PTE_ZERO  BIT(11) /* ours, not present: discarded, zero instead of the image's page */
 
 #define PDE_SHIFT      22
 #define LARGE_PAGE     BIT(PDE_SHIFT)
