@@ -35,7 +35,7 @@ work_add(struct work *work)
 static bool
 run_slice(struct work *work)
 {
-	bool (*run)(struct work *work) = work->run;
+	bool (*run)(struct work *) = work->run;
 	bool more;
 
 	trace(TRACE_WORK_BEGIN, TRACE_NO_VM, (u32)run);
