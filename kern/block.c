@@ -8,6 +8,9 @@
 #include "lib/abi.h"
 #include "lib/string.h"
 
+COUNTER(disk_transfers);
+COUNTER(disk_errors);
+
 static struct block_disk *disks[DISKS_MAX];
 static u32 disk_count;
 
@@ -58,6 +61,14 @@ block_start(struct block_disk *disk, struct block_request *request)
 		return -E_NOSYS;
 	disk->driver->start(disk, request);
 	return 0;
+}
+
+void
+block_end(struct block_request *request, int status)
+{
+	counter_disk_transfers++;
+	counter_disk_errors += status < 0;
+	request->done(request, status);
 }
 
 static bool ended;

@@ -37,7 +37,7 @@ struct block_request {
 struct block_disk;
 
 /* What drives a disk. start gets only what block_start let through, and never
- * calls done from within; poll completes what has ended. */
+ * ends it from within; poll ends what is over (block_end). */
 struct block_driver {
 	void (*start)(struct block_disk *disk, struct block_request *request);
 	void (*poll)(struct block_disk *disk);
@@ -50,6 +50,9 @@ struct block_disk {
 	u32 zero_max; /* sectors in one BLOCK_ZERO; 0: it can't */
 	const struct block_driver *driver;
 };
+
+/* For drivers: a transfer has ended. Calls done. */
+void block_end(struct block_request *request, int status);
 
 /* Adds a disk, for good: `disk` stays the driver's. The first one of a name is
  * the one that block_find finds. Context: boot. */

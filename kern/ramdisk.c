@@ -200,7 +200,7 @@ ram_expire(u64 now)
 		pending = request->next;
 		if (request->result == 0)
 			move_data(request);
-		request->done(request, request->result);
+		block_end(request, request->result);
 	}
 }
 

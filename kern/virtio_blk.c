@@ -56,9 +56,6 @@ struct blk {
 	struct block_request *waiting, **waiting_tail;
 };
 
-COUNTER(disk_transfers);
-COUNTER(disk_errors);
-
 static struct blk blks[DISKS_MAX - 1];
 static u32 blk_count;
 
@@ -160,9 +157,7 @@ complete(struct blk *blk)
 
 		slot->next = blk->free;
 		blk->free = slot;
-		counter_disk_transfers++;
-		counter_disk_errors += failed;
-		request->done(request, failed ? -E_IO : 0);
+		block_end(request, failed ? -E_IO : 0);
 		n++;
 	}
 	submit_waiting(blk);

@@ -8,6 +8,7 @@ import re
 import secrets
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -256,3 +257,69 @@ def test_new_disk_holds_nothing_of_a_deleted_one(lab: Lab, zeroes: str) -> None:
         assert [disk.name for disk in volume] == ["new", "shared"] and not volume.warnings
         assert not any(volume.read(volume.find("new"), 0, 64))
         assert volume.read(volume.find("shared"), 0, 8) == b"s" * 8 * BLOCK_SIZE
+
+
+_MANAGER = """
+static struct vm_request vm = {.number = 5, .image = "worker", .disks = {"data"}};
+
+static int
+run(void)
+{
+	struct vdisk_info info;
+	struct vm_info of;
+
+	CHECK(gate(VI_VM_CREATE, (u32)&vm, 0) == 5);
+	CHECK(gate(VI_VDISK_ATTACH, 5, (u32)"shared") == 1);
+	CHECK(gate(VI_VDISK_ATTACH, 5, (u32)"data") == -E_BUSY);
+	for (u32 i = 2; i < DISKS_PER_VM; i++)
+		CHECK(gate(VI_VDISK_ATTACH, 5, (u32)"shared") == (i32)i);
+	CHECK(gate(VI_VDISK_ATTACH, 5, (u32)"shared") == -E_FULL);
+	CHECK(gate(VI_VDISK_INSPECT, 0, (u32)&info) == 0 && info.owner == 5);
+	CHECK(gate(VI_VDISK_INSPECT, 1, (u32)&info) == 0 && info.attached == 7 && !info.owner);
+	for (u32 i = 0; i < 3; i++) {
+		CHECK(gate(VI_VM_START, 5, 0) == 0);
+		do {
+			idle(now() + 1000000);
+			CHECK(gate(VI_VM_INSPECT, 5, (u32)&of) == 0);
+		} while (of.state[0] != 'd' || of.state[1] != 'e'); /* dead */
+		CHECK(of.disks == DISKS_PER_VM && of.disk_transfers == 3 && of.disk_errors == 0);
+		CHECK(change(VI_VDISK_DESTROY, "data") == -E_BUSY);
+	}
+	CHECK(gate(VI_VM_DESTROY, 5, 0) == 0);
+	CHECK(gate(VI_VDISK_INSPECT, 1, (u32)&info) == 0 && info.attached == 0);
+	return change(VI_VDISK_DESTROY, "data");
+}
+"""
+
+_WORKER = """
+static int
+run(void)
+{
+	CHECK(VREGS->disks == DISKS_PER_VM && VREGS->disk_completed == 0);
+	CHECK(io(VI_DISK_READ, 7) == 0);
+	page[0]++;
+	CHECK(io(VI_DISK_WRITE, 7) == 0);
+	CHECK(gate5(VI_DISK_READ, 7, 0, (u32)page, 0, 0) == 0 && take() == 0);
+	return page[0] == 's' ? 0 : 1;
+}
+"""
+
+
+def test_disks_stay_with_a_vm_until_it_is_destroyed(lab: Lab) -> None:
+    """A VM that is started three times has its disks each time, and its ring begins anew."""
+    path = lab.folder() / "disk.img"
+    with Volume.create(path, 84, 63) as volume:
+        volume.add("data", 8)
+        volume.write(volume.add("shared", 8, read_only=True), 0, b"s" * 8 * BLOCK_SIZE)
+    worker = Path(lab.program(_PRELUDE + _WORKER).image)
+    machine = lab.boot(
+        _supervisor(lab, _MANAGER),
+        Module(worker.rename(worker.with_name("worker")), words=("image",)),
+        disk=f"file={path},format=raw",
+    )
+    machine.expect("^vm 0: terminated, status 0")
+    assert machine.log.read_text().count("vm 5: terminated, status 0") == 3
+    assert " 0 problems" in machine.monitor("check")
+    machine.close()
+    with Volume.open(path) as volume:
+        assert [disk.name for disk in volume] == ["shared"]
