@@ -266,3 +266,18 @@ def test_random_bytes_at_the_port_do_no_harm(lab: Lab) -> None:
     with _connect(port) as remote:
         assert remote.command("echo still").text == "still\n"
     assert shell.run("echo here").endswith("here\n")
+
+
+def test_who_says_nothing_is_sent_away(lab: Lab) -> None:
+    """Five seconds to prove that one knows the key, however the bytes come."""
+    _, port = _boot(lab)
+    _connect(port).close()
+    start = time.monotonic()
+    with socket.create_connection(("127.0.0.1", port), 20) as silent:
+        assert len(silent.recv(40, socket.MSG_WAITALL)) == 40
+        for _ in range(3):
+            silent.sendall(b"x")
+            time.sleep(1)
+        with contextlib.suppress(ConnectionError):
+            assert silent.recv(1) == b""
+    assert 4 < time.monotonic() - start < 15

@@ -13,6 +13,7 @@
 
 #define PATIENCE 2000000000ull /* ns to wait for what takes a moment */
 #define PAUSE    2000000u      /* ns between looks */
+#define SETTLE   50000000u     /* ns for the kernel to say who has ended, before the prompt */
 
 /*
  * Does something with each VM of a range. The VM that is named alone must be there and
@@ -44,6 +45,8 @@ for_each(struct session *session, const char *word, i32 (*act)(u32 number), i32 
 			good = complain(session, "VM %u (%s): %s", k, info.state,
 					error_string(error));
 	}
+	if (session->edit)
+		thread_sleep(SETTLE);
 	if (!many)
 		return good;
 	say(session, "%u VMs %s\n", count, past);
