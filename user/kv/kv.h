@@ -86,6 +86,10 @@ bool glob_matches(const u8 *pattern, u32 pattern_bytes, const u8 *text, u32 text
 /* Changes so far; those of them that are safe. Equal without a disk. */
 extern u64 log_changes, log_safe;
 
+/* On a machine that doesn't know the date: how far its clock, in ms, had come by the last
+ * record. */
+extern u64 clock_ahead;
+
 /* Whether there is a disk. */
 bool log_on(void);
 

@@ -252,11 +252,11 @@ on_safe(bool lost)
 
 /* --- start ----------------------------------------------------------------------------- */
 
-/* ms since 1970; since the machine's start, if it doesn't know the date. */
+/* ms since 1970; if the machine doesn't know the date, ms for which it was on. */
 static u64
 now_ms(void)
 {
-	return (VREGS->wall_base + clock_now()) / NS_PER_MS;
+	return (VREGS->wall_base + clock_now()) / NS_PER_MS + clock_ahead;
 }
 
 /* Makes most of memory cells. */
