@@ -95,14 +95,18 @@ def blocks_of(text: str) -> int:
 
 
 class Volume:
-    """An image file with virtual disks, open for reading or for changes."""
+    """An image file with virtual disks, open for reading or for changes.
+
+    `warnings` are what a second copy made good; `generations` how often each block of the table has
+    changed.
+    """
 
     def __init__(self, path: Path, descriptor: int, layout: Layout) -> None:
         self.path = path
         self.layout = layout
         self.warnings: list[str] = []
         self._file = descriptor
-        self._generations = [0] * layout.table_blocks
+        self.generations = [0] * layout.table_blocks
         self._second = [False] * layout.table_blocks
         self._places: list[Vdisk | None] = [None] * (layout.table_blocks * DISKS_PER_BLOCK)
 
@@ -297,7 +301,7 @@ class Volume:
                 self.warnings.append(
                     f"table block {index}, {name} place: {copy}; the other is used"
                 )
-        self._generations[index], disks = best
+        self.generations[index], disks = best
         self._second[index] = best is not found[0]
         self._places[index * DISKS_PER_BLOCK : (index + 1) * DISKS_PER_BLOCK] = disks
 
@@ -340,7 +344,7 @@ class Volume:
         """Put `disk` into the table: the place that doesn't count first, then the other."""
         index = place // DISKS_PER_BLOCK
         self._places[place] = disk
-        self._generations[index] += 1
+        self.generations[index] += 1
         for second in (not self._second[index], self._second[index]):
             os.fsync(self._file)
             self._write(self._place(index, second), self._table_block(index))
@@ -352,7 +356,7 @@ class Volume:
 
     def _table_block(self, index: int) -> bytes:
         disks = self._places[index * DISKS_PER_BLOCK : (index + 1) * DISKS_PER_BLOCK]
-        head = _TABLE.pack(0, _TABLE_MAGIC, self._generations[index], index)
+        head = _TABLE.pack(0, _TABLE_MAGIC, self.generations[index], index)
         return _seal(head + b"".join(d.pack() if d else bytes(_ENTRY.size) for d in disks))
 
     # --- blocks of the file -----------------------------------------------------------

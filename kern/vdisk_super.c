@@ -100,9 +100,7 @@ vinstr_vdisk_inspect(struct vm *vm)
 	u32 place = vm->regs.ebx;
 	struct vdisk_info info = {{0}, 0, 0, 0, 0};
 
-	if (place >= vdisk_places)
-		return -E_INVAL;
-	if (!vdisk_used(&vdisks[place]))
+	if (place >= vdisk_places || !vdisk_used(&vdisks[place]))
 		return -E_NOENT;
 	memcpy(info.name, vdisks[place].entry->name, NAME_SIZE);
 	info.blocks = vdisks[place].entry->blocks;
