@@ -45,6 +45,17 @@ vdisk_start(struct vm *vm, enum block_operation operation, const struct disk_ele
 }
 
 void
+vdisk_finish(struct vdisk_transfer *transfer, i32 status)
+{
+	vdisk_deactivate(transfer);
+	vdisk_count_end(transfer, status);
+	if (vm_lives(transfer->of->vm))
+		vdisk_tell(transfer, status);
+	else
+		vdisk_drop(transfer);
+}
+
+void
 vdisk_done(struct block_request *request, int status)
 {
 	vdisk_finish((struct vdisk_transfer *)request, status);

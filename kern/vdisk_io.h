@@ -29,6 +29,12 @@
  */
 int vdisk_start(struct vm *vm, enum block_operation operation, const struct disk_element *element);
 
+struct vdisk_transfer;
+
+/* Ends an active transfer with `status`: its VM, if it lives, will be told; a VM
+ * that is ending goes on with that when its last transfer has ended. */
+void vdisk_finish(struct vdisk_transfer *transfer, i32 status);
+
 /*
  * Called by the driver when the transfer has ended; the data is where it belongs.
  * status: 0 or -E_IO, what the guest gets to see. Posts VIRQ_DISK, so that

@@ -193,8 +193,8 @@ vdisk_activate(struct vdisk_transfer *transfer)
 	transfer->of->active = transfer;
 }
 
-static void
-deactivate(struct vdisk_transfer *transfer)
+void
+vdisk_deactivate(struct vdisk_transfer *transfer)
 {
 	struct vdisk_transfer **link = &transfer->of->active;
 
@@ -206,32 +206,41 @@ deactivate(struct vdisk_transfer *transfer)
 void
 vdisk_cancel(struct vdisk_transfer *transfer)
 {
-	deactivate(transfer);
+	vdisk_deactivate(transfer);
 	transfer_free(transfer);
 }
 
 void
-vdisk_finish(struct vdisk_transfer *transfer, i32 status)
+vdisk_tell(struct vdisk_transfer *transfer, i32 status)
+{
+	struct vm *vm = transfer->of->vm;
+
+	transfer->status = status;
+	append(&transfer->of->done, transfer);
+	vm->disk_done = true;
+	virq_post(vm, VIRQ_DISK);
+}
+
+void
+vdisk_drop(struct vdisk_transfer *transfer)
 {
 	struct vdisk_vm *of = transfer->of;
-	struct vm *vm = of->vm;
 
-	deactivate(transfer);
-	transfer->status = status;
+	transfer_free(transfer);
+	if (!of->active)
+		vm_release(of->vm);
+}
+
+void
+vdisk_count_end(const struct vdisk_transfer *transfer, i32 status)
+{
+	struct vdisk_vm *of = transfer->of;
+
 	of->transfers++;
 	of->errors += status < 0;
 	counter_vdisk_transfers++;
 	counter_vdisk_errors += status < 0;
-	trace(TRACE_DISK_END, vm->number, (u32)status);
-	if (vm_lives(vm)) {
-		append(&of->done, transfer);
-		vm->disk_done = true;
-		virq_post(vm, VIRQ_DISK);
-		return;
-	}
-	transfer_free(transfer);
-	if (!of->active)
-		vm_release(vm);
+	trace(TRACE_DISK_END, of->vm->number, (u32)status);
 }
 
 void

@@ -76,9 +76,13 @@ void vdisk_activate(struct vdisk_transfer *transfer);
 /* Takes back an active transfer that has led to nothing: nobody is told. */
 void vdisk_cancel(struct vdisk_transfer *transfer);
 
-/* Ends an active transfer: its VM will be told, or if it is ending and this was
- * the last one, go on ending. */
-void vdisk_finish(struct vdisk_transfer *transfer, i32 status);
+/* What becomes of an active transfer when it ends (vdisk.c): it is active no more;
+ * it counts; its VM, which lives, will be told, and is posted VIRQ_DISK; or it is
+ * freed, and if it was its VM's last active one, the VM may go on ending. */
+void vdisk_deactivate(struct vdisk_transfer *transfer);
+void vdisk_count_end(const struct vdisk_transfer *transfer, i32 status);
+void vdisk_tell(struct vdisk_transfer *transfer, i32 status);
+void vdisk_drop(struct vdisk_transfer *transfer);
 
 /* The device has one transfer of the queue less: another may go there. */
 void vdisk_next(void);

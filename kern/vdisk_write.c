@@ -5,6 +5,7 @@
 #include "kern/kernel.h"
 #include "kern/layout.h"
 #include "kern/vdisk.h"
+#include "kern/vdisk_io.h"
 #include "kern/vdisk_write.h"
 #include "lib/format.h"
 #include "lib/string.h"

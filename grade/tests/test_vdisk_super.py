@@ -324,3 +324,34 @@ def test_disks_stay_with_a_vm_until_it_is_destroyed(lab: Lab) -> None:
     machine.close()
     with Volume.open(path) as volume:
         assert [disk.name for disk in volume] == ["shared"]
+
+
+_EARLY = """
+static struct vdisk_request wish = {"new", 4, 0};
+static struct vm_request vm = {.number = 5, .image = "idler", .disks = {"new"}};
+
+static int
+run(void)
+{
+	CHECK(gate5(VI_VDISK_CREATE, (u32)&wish, 0, 0, 1, 0) == 0);
+	CHECK(gate(VI_VM_CREATE, (u32)&vm, 0) == -E_BUSY);
+	CHECK(gate5(VI_VDISK_DESTROY, (u32)"new", 0, 0, 2, 0) == -E_AGAIN);
+	CHECK(take() == 0 && gate(VI_VM_CREATE, (u32)&vm, 0) == 5);
+	CHECK(gate(VI_VM_DESTROY, 5, 0) == 0);
+	CHECK(gate5(VI_VDISK_DESTROY, (u32)"new", 0, 0, 3, 0) == 0);
+	CHECK(gate(VI_VM_CREATE, (u32)&vm, 0) == -E_NOENT);
+	return take();
+}
+"""
+
+
+def test_disk_is_nobodys_before_it_is_made(lab: Lab) -> None:
+    """While its blocks are zeroed it can't be attached: they may hold what another disk did."""
+    idler = Path(lab.program("static int run(void) { return idle(IDLE_FOREVER); }").image)
+    machine = lab.boot(
+        _supervisor(lab, _EARLY),
+        Module(idler.rename(idler.with_name("idler")), words=("image",)),
+        options="disk=ram ramdisk=1M ramdisk-plan=3ms",
+        icount=True,
+    )
+    machine.expect("^vm 0: terminated, status 0")
