@@ -104,7 +104,7 @@ check_space(const struct vm *vm)
 	for (u32 i = 0; i < KMAP_FIRST; i++) {
 		u32 entry = vm->directory[i];
 
-		if (entry == 0 || entry == PTE_ZERO)
+		if (entry == 0)
 			continue;
 		if ((entry & (PTE_P | PTE_U | PTE_PS)) == (PTE_P | PTE_U) &&
 		    frame_claim(ALIGN_DOWN(entry, PAGE_SIZE), FRAME_TABLE))
