@@ -154,6 +154,23 @@ def test_console_of_a_vm_is_shown_and_left(lab: Lab) -> None:
     assert shell.run("echo back") == "back\n"
 
 
+def test_any_guest_can_have_its_lines_edited(lab: Lab) -> None:
+    """The editor is the library's, not the shell's: another VM's console has it too, history
+    included; its end gives the console back."""
+    shell = Shell(lab, "vm talk", ("talk",))
+    shell.wait_for(1, "idle")
+    shell.type("console 1\r")
+    shell.machine.expect(r"^console: vm 1.*$")
+    shell.type("hallo" + LEFT * 3 + "\x7fe\r")
+    shell.machine.expect(r"^You said: hello$")
+    shell.type(UP + " again\r")
+    shell.machine.expect(r"^You said: hello again$")
+    shell.type("bye\r")
+    shell.machine.expect(r"^vm 1: terminated, status 0")
+    shell.machine.expect(r"^denali# ")
+    assert shell.run("echo back") == "back\n"
+
+
 def test_script_may_give_the_console_away(lab: Lab) -> None:
     """`focus K` as the script's last word: what K says is what the person sees first."""
     machine = lab.boot(
