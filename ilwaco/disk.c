@@ -65,11 +65,12 @@ dequeue(void)
 	queue.first = queue.first->next;
 }
 
-/* Hands the kernel blocks of the first request; returns how many it took, or an error. */
+/* Hands the kernel blocks of the first request; returns how many it took, or an error.
+ * One at a time is here, and stacks are small. */
 static i32
 start_blocks(const struct disk_request *request)
 {
-	struct disk_element list[DISK_INFLIGHT];
+	static struct disk_element list[DISK_INFLIGHT];
 	u32 count = MIN(request->blocks - request->started, DISK_INFLIGHT - queue.in_flight);
 
 	for (u32 i = 0; i < count; i++) {

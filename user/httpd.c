@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A web server whose pages show the VM that serves them.
+ * A web server. If its VM has a disk with a block store (make site), the files there
+ * are the site; otherwise its pages show the VM that serves them.
  *
  *   httpd         serves
  *   httpd spin    serves while its main thread never rests
@@ -20,11 +21,13 @@ static volatile u32 spin_count;
 int
 main(int argc, char **argv)
 {
+	bool site = site_start();
+
 	network_start();
 	LOCK_TCPIP_CORE();
 	web_start();
 	UNLOCK_TCPIP_CORE();
-	printf("httpd: serving\n");
+	printf(site ? "httpd: serving its disk\n" : "httpd: serving\n");
 	while (argc > 1 && strcmp(argv[1], "spin") == 0)
 		spin_count++;
 	thread_sleep(FOREVER);

@@ -84,6 +84,8 @@
 #define LWIP_HTTPD_SUPPORT_V09              0
 #define LWIP_HTTPD_DYNAMIC_HEADERS          0 /* user/web/files.c writes them */
 #define LWIP_HTTPD_ABORT_ON_CLOSE_MEM_ERROR 1
+#define LWIP_HTTPD_DYNAMIC_FILE_READ        1 /* files on a disk: user/web/site.c */
+#define LWIP_HTTPD_FS_ASYNC_READ            1
 #define HTTPD_LIMIT_SENDING_TO_2MSS         0
 #define HTTPD_PRECALCULATED_CHECKSUM        0
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * The web server's files: lwIP's "file system" interface (lwip/apps/fs.h) over
- * what user/web/pack.py compiled in. A file without values is sent from where it
- * stands; one with values is written anew for each request. The header always is.
+ * what user/web/pack.py compiled in, or over the site on a disk (user/web/site.c). A file without
+ * values is sent from where it stands; one with values is written anew for each request. The header
+ * always is.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -54,8 +55,8 @@ write_body(const struct web_file *file, char *to)
 	return (u32)(at - to);
 }
 
-static char *
-append(char *to, const char *text)
+char *
+web_append(char *to, const char *text)
 {
 	u32 length = (u32)strlen(text);
 
@@ -63,8 +64,8 @@ append(char *to, const char *text)
 	return to + length;
 }
 
-static char *
-append_number(char *to, u32 number)
+char *
+web_append_number(char *to, u32 number)
 {
 	char digits[10];
 	u32 at = sizeof digits;
@@ -77,16 +78,22 @@ append_number(char *to, u32 number)
 	return to + sizeof digits - at;
 }
 
+char *
+web_append_end(char *to)
+{
+	return web_append(to, web_request.persistent ? "\r\nConnection: keep-alive\r\n\r\n"
+						     : "\r\nConnection: close\r\n\r\n");
+}
+
 /* The header of the response to web_request, from malloc; NULL: no memory. */
 static char *
 make_header(const struct web_file *file, u32 body, u32 *length)
 {
 	char text[HEADER_MAX], *at = text, *header;
 
-	at = append(at, file->header);
-	at = append_number(at, body);
-	at = append(at, web_request.persistent ? "\r\nConnection: keep-alive\r\n\r\n"
-					       : "\r\nConnection: close\r\n\r\n");
+	at = web_append(at, file->header);
+	at = web_append_number(at, body);
+	at = web_append_end(at);
 	*length = (u32)(at - text);
 	header = malloc(*length);
 	if (header)
@@ -113,8 +120,9 @@ open_body(struct fs_file *handle, const struct web_file *file)
 	return true;
 }
 
-err_t
-fs_open(struct fs_file *handle, const char *path)
+/* Opens one of the files that are compiled in. */
+static err_t
+open_file(struct fs_file *handle, const char *path)
 {
 	const struct web_file *file = find(path);
 	char *header;
@@ -141,14 +149,72 @@ fs_open(struct fs_file *handle, const char *path)
 	return ERR_OK;
 }
 
+err_t
+web_open_header(struct fs_file *handle, const char *header, u32 length)
+{
+	char *copy = malloc(length);
+
+	if (!copy)
+		return ERR_MEM;
+	memcpy(copy, header, length);
+	*handle = (struct fs_file){.data = copy,
+				   .len = (int)length,
+				   .index = (int)length,
+				   .pextension = copy,
+				   .flags = FS_FILE_FLAGS_HEADER_INCLUDED |
+					    FS_FILE_FLAGS_HEADER_PERSISTENT};
+	return ERR_OK;
+}
+
+/* The status that a file stands for if httpd asks for it by its own name: "/404.html". */
+static u32
+status_of(const char *name)
+{
+	u32 status = 0;
+
+	for (u32 i = 1; i <= 3 && name[i] >= '0' && name[i] <= '9'; i++)
+		status = status * 10 + (u32)(name[i] - '0');
+	return status >= 400 ? status : 200;
+}
+
+err_t
+fs_open(struct fs_file *handle, const char *name)
+{
+	bool requested = strcmp(name, WEB_REQUESTED) == 0;
+	const char *path = requested ? web_request.path : name;
+	err_t error;
+
+	if (!site_present())
+		return open_file(handle, path);
+	error = site_open(handle, path, requested ? 200 : status_of(name));
+	return error == ERR_VAL && !requested ? open_file(handle, path) : error;
+}
+
 void
 fs_close(struct fs_file *handle)
 {
-	free(handle->pextension);
+	if (handle->flags & WEB_STREAMED)
+		site_close(handle);
+	else
+		free(handle->pextension);
 }
 
 int
 fs_bytes_left(struct fs_file *handle)
 {
-	return handle->len - handle->index;
+	return handle->flags & WEB_STREAMED ? site_bytes_left(handle) : handle->len - handle->index;
+}
+
+int
+fs_read_async(struct fs_file *handle, char *to, int room, fs_wait_cb callback, void *arg)
+{
+	return handle->flags & WEB_STREAMED ? site_read(handle, to, room, callback, arg)
+					    : FS_READ_EOF;
+}
+
+int
+fs_is_file_ready(struct fs_file *handle, fs_wait_cb callback, void *arg)
+{
+	(void)callback, (void)arg; /* a read under way has them */
+	return !handle || !(handle->flags & WEB_STREAMED) || site_is_ready(handle);
 }

@@ -21,7 +21,7 @@
 #define HEAD_MAX  2048 /* bytes of a request; longer ones are refused */
 #define CHAIN_MAX 8    /* buffers to keep a request in, until they become one */
 #define LINGER    4    /* half seconds in which a connection that ended is still read */
-#define PLAIN_MAX (WEB_PATH_MAX + 64) /* bytes of a rewritten request */
+#define PLAIN_MAX 80   /* bytes of a rewritten request */
 
 /* One connection. Lives in the first extra argument of its pcb. */
 struct gate {
@@ -40,6 +40,7 @@ static tcp_sent_fn httpd_sent;
 static tcp_poll_fn httpd_poll;
 static u8_t gate_id;
 static struct gate *pumped; /* whose request httpd is looking at */
+static struct tcp_pcb *pumped_pcb;
 
 static struct gate *
 gate_of(struct tcp_pcb *pcb)
@@ -94,7 +95,7 @@ path_of(const struct web_request *request)
 {
 	switch (request->status) {
 	case 200:
-		return request->path;
+		return WEB_REQUESTED;
 	case 501:
 		return "/501.html";
 	default:
@@ -164,6 +165,7 @@ gate_pump(void *arg, struct tcp_pcb *pcb)
 		gate->busy = true;
 		web_requests++;
 		pumped = gate;
+		pumped_pcb = pcb;
 		result = httpd_recv(arg, pcb, p, ERR_OK);
 		if (result == ERR_ABRT)
 			return result;
@@ -287,6 +289,12 @@ gate_poll(struct tcp_pcb *pcb, tcp_poll_fn poll, u8_t interval)
 	if (poll)
 		httpd_poll = poll;
 	tcp_poll(pcb, poll ? on_poll : NULL, interval);
+}
+
+struct tcp_pcb *
+web_connection(void)
+{
+	return pumped_pcb;
 }
 
 void

@@ -100,6 +100,47 @@ parse_version(struct text version, struct web_request *request)
 		refuse(request, 400);
 }
 
+/* The value of a hexadecimal digit, or -1. */
+static int
+digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Copies a path, its %XX decoded, and index.html behind a final slash; false: it isn't
+ * one, or names a byte that no name has. A path too long for a file is that of none. */
+static bool
+decode_path(struct text path, char *to)
+{
+	u32 length = 0;
+
+	for (u32 i = 0; i < path.length; i++) {
+		int byte = (u8)path.at[i];
+
+		if (byte == '%') {
+			if (i + 2 >= path.length || digit(path.at[i + 1]) < 0 ||
+			    digit(path.at[i + 2]) < 0)
+				return false;
+			byte = digit(path.at[i + 1]) << 4 | digit(path.at[i + 2]);
+			i += 2;
+		}
+		if (byte == 0)
+			return false;
+		if (length < WEB_PATH_MAX)
+			to[length] = (char)byte;
+		length++;
+	}
+	if (length > 0 && length <= WEB_PATH_MAX - 10 && to[length - 1] == '/') {
+		memcpy(to + length, "index.html", 10);
+		length += 10;
+	}
+	to[length <= WEB_PATH_MAX ? length : 0] = '\0';
+	return true;
+}
+
 /* The path of a target: /path?query or http://host/path?query. */
 static void
 parse_target(struct text target, struct web_request *request)
@@ -124,12 +165,8 @@ parse_target(struct text target, struct web_request *request)
 			return;
 		}
 	path = cut(&target, '?');
-	if (path.length == 1)
-		path = (struct text){"/index.html", 11};
-	if (path.length > WEB_PATH_MAX)
-		path = (struct text){"/404.html", 9}; /* too long to be a file */
-	memcpy(request->path, path.at, path.length);
-	request->path[path.length] = '\0';
+	if (!decode_path(path, request->path))
+		refuse(request, 400);
 }
 
 static void
@@ -158,10 +195,47 @@ parse_connection(struct text value, struct web_request *request)
 	}
 }
 
-/* A field line. One that a body follows ends the connection after the answer:
- * the body is never read. */
+/* A number up to the end of `text`; 32 bits are enough, more count as so many. false:
+ * it isn't one. */
+static bool
+parse_number(struct text text, u32 *number)
+{
+	u64 n = 0;
+
+	for (u32 i = 0; i < text.length; i++) {
+		if (text.at[i] < '0' || text.at[i] > '9')
+			return false;
+		n = MIN(n * 10 + (u32)(text.at[i] - '0'), 0xffffffffull);
+	}
+	*number = (u32)n;
+	return text.length > 0;
+}
+
+/* One range of bytes [RFC 9110, 14.2]; what isn't one is ignored, as several are: the
+ * response is the whole then. */
 static void
-parse_field(struct text line, struct web_request *request, bool *body)
+parse_range(struct text value, struct web_request *request)
+{
+	struct text unit = cut(&value, '='), first;
+
+	if (!is_word(trim(unit), "bytes"))
+		return;
+	value = trim(value);
+	first = cut(&value, '-');
+	request->last = 0xffffffff;
+	request->from_end = first.length == 0;
+	if (first.length > 0 && !parse_number(first, &request->first))
+		return;
+	if ((value.length > 0 || request->from_end) && !parse_number(value, &request->last))
+		return;
+	request->ranged = request->from_end || request->first <= request->last;
+}
+
+/* A field line. One that a body follows ends the connection after the answer:
+ * the body is never read. A range under a condition is the whole: what the client
+ * compares with, it can't have from here. */
+static void
+parse_field(struct text line, struct web_request *request, bool *body, bool *whole)
 {
 	struct text name = cut(&line, ':');
 	struct text value = trim(line);
@@ -175,6 +249,10 @@ parse_field(struct text line, struct web_request *request, bool *body)
 		*body |= !is_word(value, "0");
 	else if (is_word(name, "transfer-encoding"))
 		*body = true;
+	else if (is_word(name, "range"))
+		parse_range(value, request);
+	else if (is_word(name, "if-range"))
+		*whole = true;
 }
 
 /* The line at the front of `rest`, without its end; false: it has none yet. */
@@ -199,9 +277,10 @@ u32
 web_parse(const char *text, u32 length, struct web_request *request)
 {
 	struct text rest = {text, length}, line;
-	bool body = false;
+	bool body = false, whole = false;
 
 	request->status = 200;
+	request->ranged = false;
 	do { /* clients may send empty lines first */
 		if (!next_line(&rest, &line))
 			return 0;
@@ -212,8 +291,9 @@ web_parse(const char *text, u32 length, struct web_request *request)
 			return 0;
 		if (line.length == 0)
 			break;
-		parse_field(line, request, &body);
+		parse_field(line, request, &body, &whole);
 	}
+	request->ranged &= !request->head && !whole;
 	if (body || request->status != 200)
 		request->persistent = false;
 	return (u32)(rest.at - text);
