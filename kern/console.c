@@ -126,16 +126,6 @@ kprintf(const char *f, ...)
 	work_add(&send_work);
 }
 
-/* A control character is a byte; or, in UTF-8, two bytes of which the second is
- * changed. */
-char
-console_printable(char previous, char c)
-{
-	bool control = (u8)c < ' ' || c == 0x7f || ((u8)previous == 0xc2 && (u8)(c & 0xe0) == 0x80);
-
-	return control && c != '\n' && c != '\t' ? '.' : c;
-}
-
 static int
 option_console(const char *value)
 {

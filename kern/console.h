@@ -34,8 +34,18 @@ void console_default_focus(void);
  */
 u32 console_guest_write(u32 number, const char *text, u32 length, u32 budget);
 
-/* What is shown for character `c` of a guest's text when `previous` came before. */
-char console_printable(char previous, char c);
+/* What is shown for character `c` of a guest's text when `previous` came before: a dot
+ * for a control character, which is a byte; or, in UTF-8, two bytes of which the
+ * second is changed. */
+static inline char
+console_printable(char previous, char c)
+{
+	if ((u8)(c - ' ') < 0x7f - ' ')
+		return c;
+	if ((u8)c >= 0x80)
+		return (u8)previous == 0xc2 && (u8)c < 0xa0 ? '.' : c;
+	return c == '\n' || c == '\t' ? c : '.';
+}
 
 /* Prints the monitor's prompt, or the echo of what is typed: a writer of its own,
  * so that others' lines don't run into it. */

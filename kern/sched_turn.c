@@ -57,7 +57,7 @@ turn_pick(void)
 static void
 turn_next(struct vm *vm)
 {
-	last = vm->number - 1;
+	last = (vm->number ? vm->number : vm_count) - 1;
 }
 
 static u64

@@ -12,6 +12,7 @@
 #include "kern/monitor.h"
 #include "kern/vconsole.h"
 #include "kern/virq.h"
+#include "lib/string.h"
 
 #define CTRL_BRACKET 0x1d
 #define INPUT_SIZE   256u /* a power of two: bytes that wait */
@@ -120,12 +121,15 @@ u32
 vconsole_history(const struct vm *vm, u32 end, char *to, u32 room)
 {
 	u32 kept = MIN(end, (u32)CONSOLE_KEPT), n = MIN(room, kept);
+	u32 at = (end - n) % CONSOLE_KEPT, first = MIN(n, CONSOLE_KEPT - at);
 	char previous = 0;
 
-	for (u32 i = 0; i < n; i++) {
-		char c = vm->vregs->console[(end - n + i) % CONSOLE_KEPT];
+	memcpy(to, vm->vregs->console + at, first);
+	memcpy(to + first, vm->vregs->console, n - first);
+	for (char *p = to; p < to + n; p++) {
+		char c = *p;
 
-		to[i] = console_printable(previous, c);
+		*p = console_printable(previous, c);
 		previous = c;
 	}
 	return n;

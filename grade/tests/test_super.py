@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from conf.qemu import EXIT_DONE, Module
+from grade.harness.entry import EntryMeter
 from grade.harness.lab import Lab
 from grade.harness.machine import Machine
 
@@ -467,3 +468,48 @@ def test_monitor_starts_stops_and_kills(lab: Lab) -> None:
     assert "idle" in machine.monitor("vm 1")
     for line in ("start 3", "stop x", "kill 99999999999", "vm", "console 7"):
         assert "there is no VM" in machine.monitor(line)
+
+
+def test_no_request_of_the_supervisor_takes_long(lab: Lab) -> None:
+    """Starting a VM with 48 MB at once, freeing it, reading a history, a whole console line after
+    another: no entry of the kernel is longer than the limit."""
+    meter = EntryMeter(lab.folder(), lab.build)
+    body = """
+        static char text[4096];
+        for (u32 k = 1; k <= 3; k++) {
+            CHECK(make(0, "worker", "an argument") == (i32)k && gate(VI_VM_DESTROY, k, 0) == 0);
+            request.memory_size = 48 << 20;
+            CHECK(gate(VI_VM_CREATE, (u32)&request, 0) == (i32)k);
+            CHECK(gate(VI_VM_START, k, 0) == 0);
+        }
+        await(2, "idle");
+        CHECK(gate5(VI_CONSOLE_HISTORY, 2, (u32)text, 4096, 0, 0) == CONSOLE_KEPT);
+        for (u32 k = 1; k <= 3; k++)
+            CHECK(gate(VI_VM_STOP, k, STOP_NOW) == 0);
+        CHECK(make(0, "nothing", "") == -E_NOENT && make(0, "worker", "") == 4);
+        for (u32 k = 1; k <= 3; k++)
+            await(k, "dead");
+        CHECK(gate(VI_MACHINE_INSPECT, (u32)&machine, 0) == 0);
+    """
+    worker = r"""
+    static char many[3000];
+    static int run(void)
+    {
+        for (u32 i = 0; i < sizeof many; i++)
+            many[i] = (char)0xc2;
+        for (u32 i = 0; i < 10; i++)
+            gate(VI_CONSOLE_WRITE, (u32)many, sizeof many);
+        for (u32 at = 0x100000; at < 0x400000; at += 4096)
+            *(volatile char *)at = 1;
+        for (u32 i = 0; i < 0x300000;)
+            i += (u32)gate(VI_DISCARD, 0x100000 + i, 0x300000 - i);
+        return idle(IDLE_FOREVER);
+    }
+    """
+    supervisor = lab.program(HELP + f"static int run(void) {{ {body} return 0; }}", words=VM_0)
+    machine = lab.boot(
+        supervisor, named(lab, worker, "worker"), options="when-done=exit back=all share=off",
+        icount=True, extra=meter.options,
+    )
+    finish(machine)
+    meter.read().check()
