@@ -11,7 +11,7 @@
 #include "lib/format.h"
 #include "lib/string.h"
 
-#define SUPERVISOR_SPARE 64u    /* numbers for what a supervisor makes, unless vms= says */
+#define SUPERVISOR_SPARE 64u /* numbers for what a supervisor makes, unless vms= says */
 
 static u32 wanted; /* option vms= */
 
