@@ -3,17 +3,24 @@
 
 from __future__ import annotations
 
+import random
 import re
+import socket
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from grade.harness.accounts import check_sums
+from grade.harness.keeper import make_folder, remove_folder
 from grade.harness.lab import Lab
 from grade.harness.machine import Machine
 from grade.harness.packet import vm_address
+from grade.harness.process import end, start
 from grade.harness.tap import Tap
+from grade.harness.verdict import Infrastructure
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PARTS = ("session", "resp", "command", "strings", "keys", "info", "glob", "table", "cells")
@@ -251,3 +258,97 @@ def test_rude_clients_are_survived(lab: Lab) -> None:
     used = re.search(r"used_memory:(\d+)", _cli(tap, "INFO"))
     assert used and int(used[1]) < 64_000
     check_sums(machine)
+
+
+# --- beside the real one ---------------------------------------------------------------------
+
+_KEYS = ("a", "b", "c", "k[1]", "\x00\r\n", "")
+_VALUES = ("1", "-1", "x", "", "9223372036854775807", "-9223372036854775808", " 1", "007", "-0", "v" * 300)  # fmt: skip
+_NUMBERS = ("1", "100", "-1", "0", "x", "9223372036854775807", "92233720368547758", "")
+
+
+class Redis:
+    """The real server, in memory only, on a socket of its own. Debian's redis-tools brings it under
+    the name of a checker: the program's own name says which of the two it is."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "redis.sock"
+        options = f'--port 0 --unixsocket {self._path} --save "" --appendonly no --dir {folder}'
+        line = ["bash", "-c", f"exec -a redis-server redis-check-rdb {options}"]
+        self._process = start(line)
+
+    def talk(self, requests: bytes) -> bytes:
+        """What it answers to bytes that it must not take for an error of the protocol."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            for _ in range(200):
+                try:
+                    client.connect(str(self._path))
+                    break
+                except OSError:
+                    time.sleep(0.05)
+            else:
+                raise Infrastructure("no real Redis to compare with")
+            client.sendall(request("FLUSHALL") + requests + request("QUIT"))
+            answer = b""
+            while data := client.recv(65536):
+                answer += data
+        assert answer.startswith(b"+OK\r\n") and answer.endswith(b"+OK\r\n")
+        return answer[5:-5]
+
+    def close(self) -> None:
+        """End it."""
+        end(self._process)
+
+
+@pytest.fixture
+def redis() -> Iterator[Redis]:
+    """The real server for one test."""
+    folder = make_folder()
+    server = Redis(folder)
+    yield server
+    server.close()
+    remove_folder(folder)
+
+
+def _random_command(rng: random.Random) -> list[str]:
+    key, value, number = (rng.choice(words) for words in (_KEYS[:-1], _VALUES, _NUMBERS))
+    options = [w for o in ("EX", "PX", "NX", "XX") if rng.random() < 0.15
+               for w in ([o, rng.choice(_NUMBERS)] if o in ("EX", "PX") else [o])]  # fmt: skip
+    commands = (
+        ["SET", key, value, *options], ["SET", key, value], ["GET", key], ["DEL", key, rng.choice(_KEYS[:-1])],
+        ["INCR", key], ["DECR", key], ["EXISTS", key, key], ["EXPIRE", key, number], ["TTL", key],
+        ["PERSIST", key], ["DBSIZE"], ["PING", value], ["PING"], ["ECHO", value], ["SELECT", "0" if number == "1" else number],
+        ["FOO", key, value], ["GET"], ["SET", key], ["ping", "a", "b"], ["KEYS", "nothing*"], ["FLUSHALL"],
+    )  # fmt: skip
+    return list(rng.choice(commands))
+
+
+def test_random_commands_are_answered_as_by_redis(tmp_path: Path, redis: Redis) -> None:
+    """The same bytes to both: every reply is the same, errors by the word."""
+    program, rng = _compile(tmp_path), random.Random(8)
+    for _ in range(30):
+        commands = [_random_command(rng) for _ in range(200)]
+        requests = b"".join(request(*command) for command in commands)
+        ours, theirs = _talk(program, requests, piece=4096), redis.talk(requests)
+        if ours != theirs:  # say where
+            lines = zip(ours.split(b"\r\n"), theirs.split(b"\r\n"), strict=False)
+            different = next((pair for pair in lines if pair[0] != pair[1]), None)
+            raise AssertionError(f"we and Redis: {different}")
+
+
+def test_patterns_match_as_those_of_redis(tmp_path: Path, redis: Redis) -> None:
+    """KEYS with random patterns, good and malformed ones, on one random key at a time."""
+    program, rng = _compile(tmp_path), random.Random(9)
+    requests = b""
+    for _ in range(4000):
+        key = "".join(rng.choice("ab-]^[") for _ in range(rng.randrange(1, 5)))
+        pattern = "".join(rng.choice("ab*?[]^-\\") for _ in range(rng.randrange(7)))
+        requests += request("FLUSHALL") + request("SET", key, "1") + request("KEYS", pattern)
+    ours, theirs = _talk(program, requests, piece=4096), redis.talk(requests)
+    if ours != theirs:
+        between = b"+OK\r\n+OK\r\n"
+        pairs = list(zip(ours.split(between), theirs.split(between), strict=True))
+        index = next(i for i, pair in enumerate(pairs) if pair[0] != pair[1])
+        asked = requests.split(b"FLUSHALL")[index]
+        raise AssertionError(f"{asked!r}: we and Redis: {pairs[index]}")

@@ -187,3 +187,14 @@ def test_disk_of_rubbish_is_refused(lab: Lab, seed: int) -> None:
     machine = lab.boot(lab.guest("kvd", disks=("kv",)), tap=tap, disk=drive)
     machine.expect("kv: the disk: damaged")
     machine.expect("vm 1: terminated, status 127")
+
+
+def test_clients_share_a_sync(lab: Lab) -> None:
+    """Each sync costs a block at least. Twenty clients with sixteen commands under way each must not
+    cost a block per command."""
+    tap, disk = lab.tap(), _volume(lab, 16384)
+    with _server(lab, tap, disk):
+        load = ("-h", ADDRESS, "-q", "-t", "set", "-n", "5000", "-c", "20", "-P", "16", "-e")
+        tap.command("redis-benchmark", *load, seconds=120)
+        used = re.search(r"disk_blocks_used:(\d+)", _cli(tap, "INFO"))
+        assert used and int(used[1]) < 1000

@@ -9,6 +9,8 @@
 
 #include "user/kv/call.h"
 
+#define ECHO_MAX 128u /* bytes of what is wrong that an error repeats */
+
 struct command {
 	const char *name;
 	i32 arity; /* arguments, the name included; negative: at least so many */
@@ -165,6 +167,9 @@ run_select(struct call *call)
 		return;
 	if (number == 0)
 		reply_status(call->session, "OK");
+	else if (number != (i32)number)
+		reply_error(call->session, "ERR value is out of range, value must between "
+					   "-2147483648 and 2147483647");
 	else
 		reply_error(call->session, "ERR DB index is out of range");
 }
@@ -242,26 +247,37 @@ find_command(u32 length)
 	return NULL;
 }
 
-/* `word` is the name that nobody knows. */
-static void
-reply_unknown(struct call *call)
+/* Appends the start of the next argument, up to a NUL, to `text`, which has `used` bytes;
+ * at most `most` of it. Returns the bytes used then. */
+static u32
+append_argument(struct call *call, char *text, u32 used, u32 most)
 {
-	static char name[WORD_MAX + 1], text[128];
+	u32 length = argument(call), kept = MIN(length, most);
+
+	place_read(&call->at, text + used, kept);
+	place_read(&call->at, NULL, length - kept);
+	text[used + kept] = '\0';
+	return used + (u32)strlen(text + used);
+}
+
+/* As Redis does it: no more than ECHO_MAX bytes of the name, and about as many of the
+ * arguments. */
+static void
+reply_unknown(struct session *session)
+{
+	static char name[ECHO_MAX + 1], text[2 * ECHO_MAX];
+	struct call call = {session, session->in.args.start, 0, session->in.argc, false};
 	u32 used = 0;
 
-	memcpy(name, call_word, sizeof name);
+	append_argument(&call, name, 0, ECHO_MAX);
 	text[0] = '\0';
-	while (call->left > 0 && used + WORD_MAX + 4 < sizeof text) {
-		take_word(call);
-		text[used++] = '\'';
-		for (u32 i = 0; call_word[i]; i++)
-			text[used++] = (char)call_word[i];
-		text[used++] = '\'';
-		text[used++] = ' ';
-		text[used] = '\0';
+	while (call.left > 0 && used < ECHO_MAX) {
+		text[used] = '\'';
+		used = append_argument(&call, text, used + 1, ECHO_MAX - used);
+		memcpy(text + used, "' ", 3);
+		used += 2;
 	}
-	reply_error(call->session, "ERR unknown command '%s', with args beginning with: %s", name,
-		    text);
+	reply_error(session, "ERR unknown command '%s', with args beginning with: %s", name, text);
 }
 
 bool
@@ -273,7 +289,7 @@ command_execute(struct session *session)
 	u32 least;
 
 	if (!command) {
-		reply_unknown(&call);
+		reply_unknown(session);
 		return true;
 	}
 	least = (u32)(command->arity < 0 ? -command->arity : command->arity);

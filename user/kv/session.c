@@ -11,7 +11,7 @@
 
 #include "user/kv/kv.h"
 
-#define LINE_ROOM  192 /* bytes of a reply that is one line */
+#define LINE_ROOM  512 /* bytes of a reply that is one line */
 #define SMALL_COPY 256 /* bytes of a value that is copied rather than held */
 
 /* --- replies ----------------------------------------------------------------------- */

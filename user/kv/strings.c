@@ -7,47 +7,63 @@
 #include "user/kv/call.h"
 
 struct set_options {
-	u64 expires;
 	bool only_new, only_old;
+	i64 unit;           /* of the expiry, in ms; 0: there is none */
+	struct call expiry; /* with the expiry as its next argument */
+	u64 expires;
 };
 
-/* EX or PX's argument. */
+/* EX or PX was read; its argument is judged when all options are known to be good, as
+ * Redis does it. */
 static bool
-take_set_expiry(struct call *call, i64 unit, struct set_options *options)
+note_expiry(struct call *call, struct set_options *options, i64 unit)
 {
-	i64 amount;
-
-	if (call->left == 0 || options->expires != NEVER) {
-		reply_error(call->session, SYNTAX);
+	if (call->left == 0 || options->unit)
 		return false;
-	}
-	if (!take_number(call, &amount))
-		return false;
-	if (amount > 0 && time_after(amount, unit, &options->expires))
-		return true;
-	reply_error(call->session, "ERR invalid expire time in 'set' command");
-	return false;
+	options->unit = unit;
+	options->expiry = *call;
+	take_word(call);
+	return true;
 }
 
 static bool
+take_set_option(struct call *call, struct set_options *options)
+{
+	u32 length = take_word(call);
+
+	if (is_word(length, "nx") && !options->only_old)
+		options->only_new = true;
+	else if (is_word(length, "xx") && !options->only_new)
+		options->only_old = true;
+	else if (is_word(length, "ex"))
+		return note_expiry(call, options, 1000);
+	else if (is_word(length, "px"))
+		return note_expiry(call, options, 1);
+	else
+		return false;
+	return true;
+}
+
+/* Reads what follows the value; answers if something is wrong. */
+static bool
 take_set_options(struct call *call, struct set_options *options)
 {
-	while (call->left > 0) {
-		u32 length = take_word(call);
+	i64 amount;
 
-		if (is_word(length, "nx") && !options->only_old) {
-			options->only_new = true;
-		} else if (is_word(length, "xx") && !options->only_new) {
-			options->only_old = true;
-		} else if (is_word(length, "ex") || is_word(length, "px")) {
-			if (!take_set_expiry(call, is_word(length, "ex") ? 1000 : 1, options))
-				return false;
-		} else {
+	while (call->left > 0) {
+		if (!take_set_option(call, options)) {
 			reply_error(call->session, SYNTAX);
 			return false;
 		}
 	}
-	return true;
+	if (!options->unit)
+		return true;
+	if (!take_number(&options->expiry, &amount))
+		return false;
+	if (amount > 0 && time_after(amount, options->unit, &options->expires))
+		return true;
+	reply_error(call->session, "ERR invalid expire time in 'set' command");
+	return false;
 }
 
 /* Copies a value within the cells. */
