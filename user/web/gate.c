@@ -41,6 +41,7 @@ static tcp_poll_fn httpd_poll;
 static u8_t gate_id;
 static struct gate *pumped; /* whose request httpd is looking at */
 static struct tcp_pcb *pumped_pcb;
+static struct gate *continued; /* in web_continue, and still there */
 
 static struct gate *
 gate_of(struct tcp_pcb *pcb)
@@ -58,6 +59,8 @@ gate_free(u8_t id, void *data)
 	(void)id;
 	if (!gate)
 		return;
+	if (gate == continued)
+		continued = NULL;
 	if (gate->kept)
 		pbuf_free(gate->kept);
 	free(gate->header);
@@ -295,6 +298,16 @@ struct tcp_pcb *
 web_connection(void)
 {
 	return pumped_pcb;
+}
+
+void
+web_continue(struct tcp_pcb *pcb, fs_wait_cb callback, void *arg)
+{
+	continued = gate_of(pcb);
+	callback(arg);
+	if (continued)
+		tcp_output(pcb);
+	continued = NULL;
 }
 
 void

@@ -89,7 +89,7 @@ hand_on(struct site_file *file, i32 got)
 	} else {
 		file->buffer_at = file->at;
 		file->buffer_bytes = (u32)got;
-		file->callback(file->arg);
+		web_continue(file->pcb, file->callback, file->arg);
 	}
 }
 
@@ -263,6 +263,7 @@ site_open(struct fs_file *handle, const char *path, u32 status)
 	}
 	memcpy(header, text, length);
 	web_set_header(header, length);
+	tcp_nagle_disable(web_connection()); /* a buffer's last bytes don't wait for the next */
 	return ERR_OK;
 }
 

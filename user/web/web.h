@@ -75,6 +75,10 @@ void web_set_header(char *header, u32 length);
 /* The connection whose request is at hand. */
 struct tcp_pcb *web_connection(void);
 
+/* Calls httpd back with a file that it waits for, outside of TCP's calls: httpd leaves it
+ * to them to send what it queues last. */
+void web_continue(struct tcp_pcb *pcb, fs_wait_cb callback, void *arg);
+
 /* Writes to a header; each returns its new end. (files.c) */
 char *web_append(char *to, const char *text);
 char *web_append_number(char *to, u32 number);
