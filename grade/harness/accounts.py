@@ -46,11 +46,12 @@ def wait_rest(machine: Machine, seconds: float = 20.0) -> dict[str, int]:
 def check_sums(machine: Machine, forged_by_vms: int = 0) -> dict[str, int]:
     """Wait until the machine rests, then assert that every frame and every interrupt is accounted
     for. `forged_by_vms`: frames of VMs that the switch refused, which never came in."""
+    wait_rest(machine)
+    machine.serial.send("\r")  # a look at the card: it doesn't interrupt for what it has sent
     c = wait_rest(machine)
     came = c["net_from_uplink"] + c["net_from_vm"]
-    dropped = sum(
-        c[f"net_dropped_{why}"] for why in ("full", "broadcast", "nobody", "malformed", "source")
-    )
+    reasons = ("full", "broadcast", "nobody", "malformed", "source", "supervisor")
+    dropped = sum(c[f"net_dropped_{why}"] for why in reasons)
     went = c["net_queued"] + c["net_to_uplink"] + dropped - forged_by_vms
     # What the switch answers to the uplink came from there: it is in both sums.
     assert came == went, f"{came} frames came into the switch, {went} left it: {c}"
