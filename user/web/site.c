@@ -20,7 +20,9 @@
 #include "lwip/tcp.h"
 #include "lwip/tcpip.h"
 
-#define SITE_BUFFER  16384 /* bytes */
+/* Bytes: an even number of whole segments. Clients acknowledge every second one at once,
+ * and a single one late. */
+#define SITE_BUFFER  (12 * TCP_MSS)
 #define SITE_STACK   4096
 #define HEADER_ROOM  288 /* bytes */
 #define CONTENT_TYPE "\r\nContent-Type: "
