@@ -63,6 +63,22 @@ trap_dispatch(struct trapframe *frame)
 	handle(frame);
 }
 
+NORETURN void
+trap_vm86(struct trapframe *frame)
+{
+#if LAB >= 2
+	u32 vector = frame->vector;
+
+	vm_kill(current, "excluded instruction: iret to virtual-8086 mode, %04x:%04x",
+		frame->cs & 0xffff, frame->eip & 0xffff);
+	if (vector >= FIRST_INTERRUPT && vector != GATE_VECTOR)
+		handlers[vector](frame); /* a device's: it has nothing to do with the VM */
+	run_loop();
+#else
+	panic_trap(frame);
+#endif
+}
+
 const char *
 trap_name(u32 vector)
 {

@@ -75,6 +75,10 @@ void trap_init(void);
 /* Calls the handler of the frame's vector. From trap_entry alone. */
 void trap_dispatch(struct trapframe *frame);
 
+/* Ends the running VM: `frame` came from virtual-8086 mode, where no VM can be but by
+ * an error of QEMU's. From trap_entry alone. */
+NORETURN void trap_vm86(struct trapframe *frame);
+
 /* What a vector is called: "page fault". */
 const char *trap_name(u32 vector);
 

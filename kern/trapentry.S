@@ -64,8 +64,10 @@ ENTRY(trap_entry)
 	/* The gate cleared IF, TF and NT. Of the rest only these few matter here,
 	 * and they are hardly ever set. */
 .Lfrom_ring_0:
-	testl $(EFLAGS_AC | EFLAGS_DF | EFLAGS_ID), TF_EFLAGS(%ebx)
+	testl $(EFLAGS_AC | EFLAGS_DF | EFLAGS_ID | EFLAGS_VM), TF_EFLAGS(%ebx)
 	jz 1f
+	testl $EFLAGS_VM, TF_EFLAGS(%ebx)
+	jnz .Lfrom_vm86
 	pushl $EFLAGS_FIXED
 	popfl
 1:
@@ -90,6 +92,22 @@ ENTRY(trap_entry)
 	popal
 	addl $8, %esp
 	iret
+
+/*
+ * QEMU 7.2 lets an iret of ring 3 enter virtual-8086 mode, which a processor refuses.
+ * A trap from there pushes four words more, into the room before the record's frame
+ * (vm.h); cs means nothing, and the data segments are null, which QEMU forgives.
+ */
+.Lfrom_vm86:
+	movl $kernel_stack_top, %esp
+	xorl %ebp, %ebp
+	pushl $EFLAGS_FIXED
+	popfl
+	movl $SEL_DATA, %ecx
+	movl %ecx, %ds
+	movl %ecx, %es
+	pushl %ebx
+	call trap_vm86
 END(trap_entry)
 
 /* Interrupts come only after the instruction behind sti: none is lost between

@@ -53,6 +53,8 @@ struct packet;
 struct vdisk_vm;
 
 struct vm {
+	u32 vm86_room[4]; /* what a trap pushes besides from virtual-8086 mode */
+
 	/* Entered by hardware: a trap from ring 3 pushes downwards from the end of
 	 * this frame (kernel_tss.esp0), trap_entry the rest. */
 	struct trapframe regs;

@@ -40,6 +40,7 @@
 #define EFLAGS_OF    BIT(11)
 #define EFLAGS_IOPL  (3 * BIT(12))
 #define EFLAGS_NT    BIT(14)
+#define EFLAGS_VM    BIT(17)
 #define EFLAGS_AC    BIT(18)
 #define EFLAGS_ID    BIT(21)
 /* What a guest keeps of its own across the kernel. */
