@@ -192,7 +192,7 @@ VM_HOOK(packet, NULL, packet_destroy);
 
 /* While the checker works, a packet's sender also says that it has been named. */
 #define NAMED   0x80000000u
-#define IS_FREE 0xffffffffu
+#define IS_FREE (NAMED | 0x7ffffffeu) /* nobody has that number, nor is it UPLINK */
 
 bool
 packet_claim(struct packet *packet)
