@@ -153,7 +153,7 @@ class Screen:
                 self.column -= 1
             elif char == "\n":
                 self.above.append("".join(self.row).rstrip())
-                self.row = [" "] * COLUMNS
+                self.row, self.column = [" "] * COLUMNS, 0
             elif char == "\x0c":
                 self.row, self.column = [" "] * COLUMNS, 0
             else:
