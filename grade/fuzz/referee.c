@@ -4,14 +4,15 @@
  * VM 1's frames with the next link of a chain. VM 1 is the referee: it follows
  * the chain while the cases run, and prints the last link. VM 3 ends the cases
  * that go on for ever: a frame to each makes an upcall. (It may run out of frames:
- * they lie with cases that sleep.) The arguments are "SECRET FIRST COUNT": the
- * cases are VMs FIRST and up.
+ * they lie with cases that sleep.) VM 4 never looks at what it is sent. The arguments are "SECRET
+ * FIRST COUNT": the cases are VMs FIRST and up.
  */
 #include "lib/abi.h"
 
 #define SERVER     2u
 #define REFEREE    1u
 #define REAPER     3u
+#define SINK       4u
 #define LENGTH     64u
 #define AT_LINK    40 /* in a frame */
 #define TRIES      200
@@ -151,6 +152,8 @@ run(void)
 
 	if (VREGS->number == SERVER)
 		serve();
+	while (VREGS->number == SINK)
+		idle(IDLE_FOREVER);
 	for (u32 i = 0; i < REAPINGS && VREGS->number == REAPER; i++) {
 		idle(now() + REAP_AFTER);
 		reap(first, count);
