@@ -35,10 +35,12 @@ run(void)
 _SLEEPER = "static int run(void) { for (u32 i = 0; i < 20; i++) idle(now() + 1000000); return 0; }"
 
 
-def test_attacks_cost_no_long_entry(lab: Lab) -> None:
-    """Every attack and every flood, in one machine."""
+@pytest.mark.parametrize("half", [0, 1])
+def test_attacks_cost_no_long_entry(lab: Lab, half: int) -> None:
+    """Every attack and every flood, in two machines: one takes 64 modules."""
     meter = EntryMeter(lab.folder(), lab.build)
-    machine = lab.boot(*PROGRAMS[:60], options="when-done=exit", icount=True, extra=meter.options)
+    programs = PROGRAMS[half::2]
+    machine = lab.boot(*programs, options="when-done=exit", icount=True, extra=meter.options)
     machine.wait(120)
     print(meter.read())
     meter.read().check()
