@@ -13,6 +13,7 @@
  * together are one quantum. When it is used up, the next comes in the ordinary
  * queue, that is after everybody else has had a turn.
  */
+#include "kern/check.h"
 #include "kern/kernel.h"
 #include "kern/quantum.h"
 #include "kern/sched.h"
@@ -109,3 +110,39 @@ rr_next(struct vm *vm)
 }
 
 SCHEDULER("rr", rr_init, rr_ready, rr_remove, rr_pick, rr_next, boost_spend);
+
+/* What is in the queues is ready, in the queue that it says, and once. */
+static u32
+check_queue(bool ahead)
+{
+	const struct queue *queue = &queues[ahead];
+	struct vm *last = NULL;
+	u32 n = 0;
+
+	for (struct vm *vm = queue->head; vm && n < vm_count; last = vm, vm = vm->next, n++) {
+		if (vm < vm_table || vm >= vm_table + vm_count) {
+			check_problem("%08x is in the queue, but no VM", (u32)vm);
+			return n;
+		}
+		CHECK_THAT(vm->state == VM_READY && vm->ahead == ahead && vm->prev == last,
+			   "vm %u is in the queue, but %s, or astray", vm->number,
+			   vm_state_name(vm->state));
+	}
+	CHECK_THAT(queue->tail == last, "the last in the queue isn't the last");
+	return n;
+}
+
+static u32
+check_ready(enum check_phase phase)
+{
+	u32 n;
+
+	if (phase != CHECK_END || scheduler->pick != rr_pick)
+		return vm_state_count[VM_READY];
+	n = check_queue(false) + check_queue(true);
+	CHECK_THAT(n == vm_state_count[VM_READY], "%u VMs are in the queue, not %u", n,
+		   vm_state_count[VM_READY]);
+	return n;
+}
+
+CHECKER("ready", check_ready);

@@ -76,6 +76,12 @@ def _lost_frame(machine: Machine) -> None:
     _change(machine, _entry(machine, space, _page(machine, space)), 0)
 
 
+def _wrong_end(machine: Machine) -> None:
+    """The scheduler's empty queue has a tail: the first VM that sleeps."""
+    sleeper = machine.memory.word(machine.kernel_word("heap") + 4 - KERNEL_BASE)
+    _change(machine, machine.kernel.address("queues") - KERNEL_BASE + 4, sleeper)
+
+
 DAMAGE: dict[str, tuple[Callable[[Machine], None], str]] = {
     "one frame in two VMs": (_stolen_frame, r"maps a frame that isn't its own"),
     "a frame of the kernel's": (_kernel_frame, r"maps a frame that isn't its own"),
@@ -86,6 +92,7 @@ DAMAGE: dict[str, tuple[Callable[[Machine], None], str]] = {
     "a wrong count of frames": (lambda m: _add(m, "frame_count", 1, 4), r"use 1 has \d+ frames"),
     "a wrong count of states": (lambda m: _add(m, "vm_state_count", 1), r"VMs are \w+, not"),
     "a heap that is too short": (lambda m: _add(m, "heap_size", -1), r"have timers, not"),
+    "a queue with a wrong end": (_wrong_end, r"the last in the queue isn't"),
     "packets paid for, but not there": (
         lambda m: _add(m, "counter_packets_used", 1),
         r"packets under way, not",
