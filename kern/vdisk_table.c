@@ -10,7 +10,6 @@
 #include "kern/layout.h"
 #include "kern/vdisk.h"
 #include "kern/vdisk_table.h"
-#include "lib/crc32.h"
 #include "lib/string.h"
 
 #define DEVICE_NAME "disk"
@@ -22,31 +21,56 @@ struct block_disk *vdisk_device;
 struct vdisk_superblock vdisk_layout;
 struct vdisk_table_block vdisk_table[VDISK_TABLE_BLOCKS];
 
-static u16 order[VDISKS_MAX]; /* the disks in use, by where they lie */
+static u16 order[VDISKS_MAX];   /* the disks in use, by where they lie */
+static u16 by_name[VDISKS_MAX]; /* the same, by their names */
 static u32 order_count;
 
+/* Where the name is in by_name, or would be. Found by halving: names may all begin
+ * alike, and comparing a thousand of those takes long. */
 static u32
-hash_of(const char *name)
+place_of_name(const char *name)
 {
-	return crc32(0, name, strnlen(name, NAME_SIZE));
+	u32 low = 0, high = order_count;
+
+	while (low < high) {
+		u32 middle = (low + high) / 2;
+
+		if (strncmp(vdisks[by_name[middle]].entry->name, name, NAME_SIZE) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }
 
 struct vdisk *
 vdisk_find(const char *name)
 {
-	u32 hash = hash_of(name); /* a thousand names that begin alike take long to compare */
+	u32 at = place_of_name(name);
+	struct vdisk *disk = &vdisks[by_name[at % VDISKS_MAX]];
 
-	for (u32 i = 0; i < vdisk_places; i++)
-		if (vdisks[i].hash == hash && vdisk_used(&vdisks[i]) &&
-		    strncmp(vdisks[i].entry->name, name, NAME_SIZE) == 0)
-			return &vdisks[i];
-	return NULL;
+	return at < order_count && strncmp(disk->entry->name, name, NAME_SIZE) == 0 ? disk : NULL;
 }
 
 static const struct vdisk_entry *
 in_order(u32 i)
 {
 	return vdisks[order[i]].entry;
+}
+
+static void
+insert(u16 *list, u32 at, const struct vdisk *disk)
+{
+	for (u32 i = order_count; i > at; i--)
+		list[i] = list[i - 1];
+	list[at] = (u16)(disk - vdisks);
+}
+
+/* For a list that is to be one shorter. */
+static void
+take_out(u16 *list, u32 at)
+{
+	memmove(&list[at], &list[at + 1], (order_count - 1 - at) * sizeof *list);
 }
 
 /* It is at most vdisk_layout.blocks (vdisk_check_table). */
@@ -68,10 +92,8 @@ vdisk_claim(struct vdisk *disk)
 		return false;
 	if (at < order_count && end_of(entry) > in_order(at)->first)
 		return false;
-	for (u32 i = order_count; i > at; i--)
-		order[i] = order[i - 1];
-	order[at] = (u16)(disk - vdisks);
-	disk->hash = hash_of(entry->name);
+	insert(order, at, disk);
+	insert(by_name, place_of_name(entry->name), disk);
 	order_count++;
 	return true;
 }
@@ -83,8 +105,9 @@ vdisk_release(struct vdisk *disk)
 
 	while (order[at] != disk - vdisks)
 		at++;
+	take_out(order, at);
+	take_out(by_name, place_of_name(disk->entry->name));
 	order_count--;
-	memmove(&order[at], &order[at + 1], (order_count - at) * sizeof order[0]);
 }
 
 u32

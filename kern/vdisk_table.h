@@ -15,7 +15,6 @@
 /* A place in the table. */
 struct vdisk {
 	struct vdisk_entry *entry; /* in the block of the table that is in memory, checked */
-	u32 hash;                  /* of its name, if it is used */
 	u32 attached;              /* VMs that have it, each as often as it does */
 	u32 owner;                 /* the one that has it, if it is private */
 	bool changing;             /* it is just being made or destroyed */
