@@ -142,9 +142,10 @@ check_args(enum check_phase phase)
 
 	if (phase != CHECK_WALK)
 		return texts;
-	texts = check_list(with_room) + check_list(full);
+	/* First, as the pages' use is another once they are named. */
 	for (u32 i = 0; i < vm_count; i++)
 		owned += vm_table[i].args && is_kept(vm_table[i].args);
+	texts = check_list(with_room) + check_list(full);
 	CHECK_THAT(texts == owned, "%u arguments are kept, of %u VMs", texts, owned);
 	return texts;
 }

@@ -131,7 +131,7 @@ check_vm(const struct vm *vm)
 		problem(vm, "counts frames, but has no memory", vm->frames);
 	if (lives && !(vm->directory && vm->vregs && vm->image))
 		problem(vm, "lives without memory", 0);
-	if (vm->directory && !lives && vm->state != VM_DYING)
+	if (vm->directory && !lives && vm->state != VM_DYING && !vm_is_starting(vm))
 		problem(vm, "has memory", (u32)vm->directory);
 	if ((vm->state == VM_RUNNING) != (vm == current))
 		problem(vm, "is, or isn't, the one that runs", 0);
