@@ -48,7 +48,7 @@ quantum_charge(u64 now)
 	charged = NULL;
 	if (vm) {
 		vm->run_time += now - charged_from;
-		vm->left = vm->in_idle && now < quantum_end ? (u32)(quantum_end - now) : 0;
+		vm->left = now < quantum_end ? (u32)(quantum_end - now) : 0;
 	} else {
 		idle_time += now - charged_from;
 	}

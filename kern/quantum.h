@@ -19,12 +19,12 @@ void quantum_begin(struct vm *vm, u64 now, u64 length);
 
 /*
  * Charges the time since the last call to whoever ran: to its run_time, or to
- * idle_time. From here on nobody runs. A VM that gave the CPU away in idle is
- * left with the rest of its quantum in vm->left, any other with 0.
+ * idle_time. From here on nobody runs. vm->left is the rest of its quantum: 0
+ * unless it idled, or the CPU was taken away before its time.
  */
 void quantum_charge(u64 now);
 
-/* What `vm` left of its last quantum in ns; 0 if it didn't idle. */
+/* What `vm` left of its last quantum, in ns. */
 u32 quantum_left(struct vm *vm);
 
 #endif

@@ -63,10 +63,7 @@ void
 run_posted(struct vm *vm)
 {
 	trace(TRACE_POST, vm->number, vm->pending);
-	if (!immediate || vm->state != VM_READY)
-		return;
-	scheduler->next(vm);
-	if (current)
+	if (immediate && vm->state == VM_READY && scheduler->next(vm) && current)
 		vm_enter_state(current, VM_READY);
 }
 

@@ -13,7 +13,7 @@ struct scheduler {
 	void (*ready)(struct vm *vm);  /* the VM became READY */
 	void (*remove)(struct vm *vm); /* it is READY no longer, but wasn't picked */
 	struct vm *(*pick)(void);      /* takes the next one out; NULL if none is ready */
-	void (*next)(struct vm *vm);   /* makes one that is READY the next one */
+	bool (*next)(struct vm *vm);   /* makes one that is READY the next one; may refuse */
 	u64 (*length)(struct vm *vm);  /* of the quantum, in ns, that it was picked for */
 };
 

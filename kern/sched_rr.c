@@ -59,12 +59,12 @@ rr_remove(struct vm *vm)
 	vm->next = vm->prev = NULL;
 }
 
-/* Is a boost due to a VM that becomes ready? It is if it wakes from idle and has
- * something left of its quantum. */
+/* Is a boost due to a VM that becomes ready? It is if it has something left of its
+ * quantum: it wakes from idle, or was interrupted (interrupts=immediate). */
 static bool
 boost_grant(struct vm *vm)
 {
-	return vm->in_idle && quantum_left(vm) > 0;
+	return quantum_left(vm) > 0;
 }
 
 /* How long the VM that was picked may run, in ns: what is left of its quantum, or
@@ -72,7 +72,7 @@ boost_grant(struct vm *vm)
 static u64
 boost_spend(struct vm *vm)
 {
-	return vm->in_idle && vm->left > 0 ? vm->left : quantum_length;
+	return vm->left > 0 ? vm->left : quantum_length;
 }
 
 static void
@@ -92,14 +92,16 @@ rr_pick(void)
 	return vm;
 }
 
-/* Puts it before all others; how long it may run stays as it was. */
-static void
+/* Puts it before all others, if a boost is due to it: two that interrupt each
+ * other for ever get their quantum in each round, and no more. */
+static bool
 rr_next(struct vm *vm)
 {
 	struct queue *queue = &queues[true];
 
+	if (!vm->ahead)
+		return false;
 	rr_remove(vm);
-	vm->ahead = true;
 	vm->prev = NULL;
 	vm->next = queue->head;
 	if (queue->head)
@@ -107,6 +109,7 @@ rr_next(struct vm *vm)
 	else
 		queue->tail = vm;
 	queue->head = vm;
+	return true;
 }
 
 SCHEDULER("rr", rr_init, rr_ready, rr_remove, rr_pick, rr_next, boost_spend);

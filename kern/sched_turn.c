@@ -54,10 +54,11 @@ turn_pick(void)
 	return &vm_table[number];
 }
 
-static void
+static bool
 turn_next(struct vm *vm)
 {
 	last = (vm->number ? vm->number : vm_count) - 1;
+	return true;
 }
 
 static u64

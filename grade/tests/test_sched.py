@@ -128,7 +128,7 @@ static u8 frame[60] = {2, 0, 10, 1, 0, 2, 2, 0, 10, 1, 0, 1, 8, 0, 0x45, 0, 0, 4
 
 static void talk(void)
 {
-	for (u32 i = 1; i <= 40; i++) {
+	for (u32 i = 10; i < 50; i++) {
 		while (now() < i * 30000000ull)
 			gate(VI_NULL, 0, 0);
 		*(u32 *)(frame + 40) = (u32)now();
@@ -176,6 +176,47 @@ def test_immediate_interrupts_take_the_processor(lab: Lab, policy: str) -> None:
         machine.close()
     assert worst["immediate"] < 50_000, worst
     assert worst["batched"] > 1 * MS, worst
+
+
+# VMs 1 and 2 send a frame back and forth for ever, VM 3 computes; it says what it got.
+PING_PONG = """
+static u8 frame[60] = {2, 0, 10, 1, 0, 0, 2, 0, 10, 1, 0, 0, 8, 0, 0x45, 0, 0, 46, 0, 0, 0, 0,
+	64, 17, 0, 0, 10, 1, 0, 0, 10, 1, 0, 0};
+static u8 room[1514];
+
+static void play(void)
+{
+	u32 me = VREGS->number, other = 3 - me;
+
+	frame[5] = frame[33] = (u8)other;
+	frame[11] = frame[29] = (u8)me;
+	if (me == 1)
+		gate(VI_PACKET_SEND, (u32)frame, sizeof frame);
+	while (now() < 2000000000ull) {
+		while (gate(VI_PACKET_RECEIVE, (u32)room, sizeof room) < 0)
+			idle(2000000000ull);
+		gate(VI_PACKET_SEND, (u32)frame, sizeof frame);
+	}
+}
+
+static int run(void)
+{
+	play();
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("mode", ["batched", "immediate"])
+def test_two_who_wake_each_other_do_not_starve_a_third(lab: Lab, mode: str) -> None:
+    """Each wakes when the other sends: together they get two quanta in a round, not all."""
+    machine = lab.boot(
+        lab.program(PING_PONG, count=2),
+        lab.program(_runner()),
+        icount=True,
+        options=f"interrupts={mode} sched=rr",
+    )
+    assert _said(machine, 3, "used us") > 0.9 * 2_000_000 / 3
 
 
 def test_immediate_interrupts_of_many_vms(lab: Lab) -> None:

@@ -140,7 +140,7 @@ def test_full_ring_keeps_the_newest(lab: Lab) -> None:
 def test_trace_can_be_off(lab: Lab) -> None:
     """trace=off takes no memory and says so; nonsense stops the machine at boot."""
     machine = lab.boot("hello", options="trace=off")
-    machine.expect("denali> ")
+    machine.expect_all("^denali> ", "^vm 1: terminated")  # not into the line that is typed
     assert "the trace is off" in machine.monitor("trace")
     assert machine.kernel_word("trace_next") == 0
     for wrong in ("trace=100", "trace=", "trace=1e6", "trace=99999999999"):
