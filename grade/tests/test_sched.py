@@ -129,7 +129,7 @@ static u8 frame[60] = {2, 0, 10, 1, 0, 2, 2, 0, 10, 1, 0, 1, 8, 0, 0x45, 0, 0, 4
 static void talk(void)
 {
 	for (u32 i = 10; i < 50; i++) {
-		while (now() < i * 30000000ull)
+		while (now() < i * 33100000ull)
 			gate(VI_NULL, 0, 0);
 		*(u32 *)(frame + 40) = (u32)now();
 		CHECK(gate(VI_PACKET_SEND, (u32)frame, sizeof frame) == 0);
