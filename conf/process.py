@@ -106,7 +106,8 @@ def terminal_kept() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, interrupt)
         if saved is not None:
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, saved)
+            with contextlib.suppress(termios.error):  # it may have gone away
+                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, saved)
 
 
 def _die_with_parent() -> None:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -327,11 +328,27 @@ def test_memory_grows_with_the_number_of_vms() -> None:
 
 
 @pytest.mark.parametrize(
-    "name, text", [("VMS", "0"), ("VMS", "many"), ("PORT", "65536"), ("MEM", "3")]
+    "name, text",
+    [("VMS", "0"), ("VMS", "many"), ("PORT", "65536"), ("MEM", "3"), ("FORWARD", "6379=5")],
 )
 def test_a_setting_that_makes_no_sense_is_refused(name: str, text: str) -> None:
     with pytest.raises(rundir.RunError, match=f"{name}={text}"):
         run.read_settings("build", {name: text})
+
+
+def test_more_ports_are_forwarded_as_asked() -> None:
+    settings = run.read_settings("build", {"FORWARD": "6379=5:6379 5001=300:5001"})
+    assert settings.forward == ((6379, 5, 6379), (5001, 300, 5001))
+
+
+def test_a_missing_program_is_named_with_the_script_that_wants_it(tmp_path: Path) -> None:
+    script = tmp_path / "x.boot"
+    script.write_text("vm nosuch\n")
+    (tmp_path / "user").mkdir()
+    (tmp_path / "user/supervisor").touch()
+    settings = replace(run.read_settings("build", {"BOOT": str(script)}), build=str(tmp_path))
+    with pytest.raises(rundir.RunError, match=f"{script}: .* is not built"):
+        run.machine(settings)
 
 
 def test_a_boot_script_says_what_must_be_there(tmp_path: Path) -> None:
