@@ -94,13 +94,28 @@ read_request(struct session *session, char **words, struct vdisk_request *reques
 	return true;
 }
 
+/* Says why the machine has no virtual disks, if it has none. */
+static bool
+has_disks(struct session *session, const struct machine_info *machine)
+{
+	if (machine->disk_error == E_NOENT)
+		return complain(session, "the machine has no disk (make qemu DISK=file)");
+	if (machine->disk_error)
+		return complain(session, "no virtual disks: %s",
+				error_string((int)machine->disk_error));
+	return true;
+}
+
 static bool
 make(struct session *session, char **words, i32 accepted)
 {
 	struct vdisk_request request;
+	struct machine_info machine;
 	i32 status;
 
 	if (!read_request(session, words, &request))
+		return false;
+	if (vi_machine_inspect(&machine) == 0 && !has_disks(session, &machine))
 		return false;
 	status = change(&request, true);
 	if (status == 0)
@@ -166,9 +181,8 @@ command_disks(struct session *session, int count, char **words)
 	(void)count, (void)words;
 	if (vi_machine_inspect(&machine) != 0)
 		return complain(session, "the machine can't be inspected");
-	if (machine.disk_error)
-		return complain(session, "no virtual disks: %s",
-				error_string((int)machine.disk_error));
+	if (!has_disks(session, &machine))
+		return false;
 	for (u32 i = 0; i < machine.vdisks && !session->gone; i++) {
 		if (vi_vdisk_inspect(i, &disk) != 0)
 			continue;

@@ -56,6 +56,8 @@ for_each(struct session *session, const char *word, i32 (*act)(u32 number), i32 
 static i32
 ask_to_stop(u32 number)
 {
+	if (number == SUPERVISOR)
+		return -E_PERM; /* it would leave all others behind: `halt` doesn't */
 	return vi_vm_stop(number, STOP_ASK);
 }
 
