@@ -7,10 +7,13 @@
 #include "kern/kernel.h"
 #include "kern/netq.h"
 #include "kern/virq.h"
+#include "kern/work.h"
 
 #define QUEUE_MAX   256u
 #define FROM_VMS    128u /* places of those that VMs' frames may take: the rest is the uplink's */
 #define UPLINK_PART 16u  /* one queue may hold this part of what the uplink has left */
+
+#define ORPHANS_PER_SLICE 16u
 
 COUNTER(net_queued);
 COUNTER(net_dropped_full);
@@ -70,13 +73,36 @@ netq_drop_first(struct vm *vm)
 	packet_free(packet);
 }
 
+/* The frames of VMs that have ended. Each that is freed may wake who waits for room to
+ * send, so that a whole queue is too much for one entry. */
+static struct packet *orphans;
+
+static bool
+free_orphans(struct work *work)
+{
+	(void)work;
+	for (u32 n = 0; n < ORPHANS_PER_SLICE && orphans; n++) {
+		struct packet *packet = orphans;
+
+		orphans = packet->next;
+		packet_free(packet);
+	}
+	return orphans != NULL;
+}
+
+static struct work orphan_work = {.run = free_orphans};
+
 static void
 netq_destroy(struct vm *vm)
 {
-	while (netq_first(vm)) {
-		counter_net_dropped_dead++;
-		netq_drop_first(vm);
-	}
+	if (!vm->queue_head)
+		return;
+	counter_net_dropped_dead += vm->queue_length;
+	vm->queue_tail->next = orphans;
+	orphans = vm->queue_head;
+	vm->queue_head = vm->queue_tail = NULL;
+	vm->queue_length = vm->queue_from_vms = 0;
+	work_add(&orphan_work);
 }
 
 VM_HOOK(netq, NULL, netq_destroy);
@@ -104,12 +130,25 @@ check_queue(const struct vm *vm)
 }
 
 static u32
+check_orphans(void)
+{
+	u32 length = 0;
+
+	for (struct packet *packet = orphans; packet; packet = packet->next, length++)
+		if (!packet_claim(packet)) {
+			check_problem("%08x waits to be freed, but isn't in use", (u32)packet);
+			break;
+		}
+	return length;
+}
+
+static u32
 check_queues(enum check_phase phase)
 {
 	static u32 waiting;
 
 	if (phase == CHECK_WALK) {
-		waiting = 0;
+		waiting = check_orphans();
 		for (u32 i = 0; i < vm_count; i++)
 			waiting += check_queue(&vm_table[i]);
 	}

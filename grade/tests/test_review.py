@@ -64,6 +64,8 @@ _ANYTHING = """
         else
             idle(now() + (r % 400) * 1000);
     }
+    for (u32 k = 1; k < 65; k++) /* what the monitor prints stands alone then */
+        gate(VI_VM_STOP, k, STOP_NOW);
     gate(VI_CONSOLE_FOCUS, CONSOLE_KERNEL, 0);
     idle(IDLE_FOREVER);
 """
@@ -103,6 +105,47 @@ run(void)
     }
     return 3;
 }
+"""
+
+# Numbers up to 40 take no frame; 64 more have two each with VM 1, and what they may with the rest.
+# All are told when there is room, so that the end of VM 1 wakes as many as there are frames.
+_HOARD = """
+static u8 frame[60];
+
+static i32
+send(u32 to)
+{
+    for (u32 i = 0; i < 6; i++)
+        frame[i] = frame[6 + i] = VREGS->mac[i];
+    for (u32 i = 0; i < 4; i++)
+        frame[26 + i] = VREGS->mac[2 + i];
+    frame[12] = 8, frame[14] = 0x45, frame[5] = (u8)to;
+    return gate(VI_PACKET_SEND, (u32)frame, sizeof frame);
+}
+
+static int
+run(void)
+{
+    VREGS->virq_enable = 0;
+    if (VREGS->number > 40) {
+        send(1), send(1);
+        for (u32 i = 0; send(2 + (VREGS->number + i) % 38) != -E_AGAIN; i++)
+            ;
+    }
+    for (u32 n = 0;; n++)
+        idle(VREGS->number > 40 ? now() + 1000000000ull * VREGS->number : IDLE_FOREVER);
+    return 0;
+}
+"""
+_END_HOARD = """
+    idle(now() + 300000000);
+    CHECK(gate(VI_VM_INSPECT, 1, (u32)&info) == 0);
+    CHECK(gate(VI_VM_STOP, 1, STOP_NOW) == 0);
+    for (u32 k = 2; k < 100; k += 7)
+        CHECK(gate(VI_VM_STOP, k, STOP_NOW) == 0);
+    idle(now() + 1000000);
+    gate(VI_CONSOLE_FOCUS, CONSOLE_KERNEL, 0);
+    idle(IDLE_FOREVER);
 """
 
 
@@ -159,3 +202,25 @@ def test_lives_end_while_anything_is_under_way(lab: Lab, options: str, seed: int
     assert " 0 problems" in machine.monitor("check")
     print(meter.read())
     meter.read().check()
+
+
+@pytest.mark.parametrize("mode", ["batched", "immediate"])
+def test_the_end_of_a_hoarder_of_frames_is_a_short_entry(lab: Lab, mode: str) -> None:
+    """128 frames are freed at once, while 64 VMs wait for room to send."""
+    meter = EntryMeter(lab.folder(), lab.build)
+    source = HELP + f"static int run(void) {{ {_END_HOARD} return 0; }}"
+    machine = lab.boot(
+        lab.program(_HOARD, 104, memory="64K"),
+        replace(lab.program(source), words=VM_0),
+        options=f"interrupts={mode}",
+        icount=True,
+        extra=meter.options,
+    )
+    machine.expect("^console: the kernel's monitor$", seconds=120)
+    assert machine.kernel_word("counter_packets_refused") >= 64
+    assert machine.kernel_word("counter_net_dropped_dead") >= 128
+    assert " 0 problems" in machine.monitor("check")
+    entries = meter.read()
+    print(entries)
+    entries.check()
+    assert entries.by_name["vinstr_vm_stop"] < 20000
