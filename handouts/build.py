@@ -135,7 +135,7 @@ def prepare(folder: Path, expander: Expander) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".md":
             target.write_text(expander.expand(path.read_text()))
-        elif path.suffix in (".svg", ".css"):
+        elif path.suffix in (".svg", ".css", ".js"):
             shutil.copy(path, target)
     shutil.copy(SOURCE / "settings.py", folder / "conf.py")
     told = expander.told

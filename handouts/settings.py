@@ -12,6 +12,7 @@ html_theme = "furo"
 html_title = "Denali"
 html_static_path = ["_static"]
 html_css_files = ["handouts.css"]
+html_js_files = ["theme.js"]
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {"navigation_with_keys": True}
