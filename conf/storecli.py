@@ -104,5 +104,5 @@ def register(commands: Any) -> None:
     command("unpack", unpack, "copy a store's records to files", "name", "folder")
     command("records", records, "list a store's records", "name")
     command("verify", verify, "read all of a store", "name")
-    sub = command("compact", compact, "copy what lives to a new disk", "name", "new")
+    sub = command("compact", compact, "copy what lives to a new virtual disk of the same image", "name", "new")
     sub.add_argument("--size", default="", help="of the new disk; by default that of the old one")
