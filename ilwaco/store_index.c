@@ -9,6 +9,7 @@
 
 #include "ilwaco/random.h"
 #include "ilwaco/store_impl.h"
+#include "lib/siphash.h"
 
 #define CHUNK_BYTES 16380 /* and malloc's header: 16 KB */
 #define BUCKETS_MIN 64
@@ -19,62 +20,13 @@ struct store_chunk {
 	u8 entries[CHUNK_BYTES - 2 * sizeof(void *)] __attribute__((aligned(sizeof(void *))));
 };
 
-/* --- the hash ----------------------------------------------------------------------------- */
-
-static u32
-rotate(u32 x, u32 by)
-{
-	return x << by | x >> (32 - by);
-}
-
-static void
-sip_round(u32 v[4])
-{
-	v[0] += v[1];
-	v[1] = rotate(v[1], 5) ^ v[0];
-	v[0] = rotate(v[0], 16);
-	v[2] += v[3];
-	v[3] = rotate(v[3], 8) ^ v[2];
-	v[0] += v[3];
-	v[3] = rotate(v[3], 7) ^ v[0];
-	v[2] += v[1];
-	v[1] = rotate(v[1], 13) ^ v[2];
-	v[2] = rotate(v[2], 16);
-}
-
-static void
-sip_word(u32 v[4], u32 word)
-{
-	v[3] ^= word;
-	sip_round(v);
-	v[0] ^= word;
-}
-
-static u32
-hash(const u32 key[2], const u8 *bytes, u32 length)
-{
-	u32 v[4] = {key[0], key[1], 0x6c796765 ^ key[0], 0x74656462 ^ key[1]};
-	u32 last = length << 24, word;
-
-	for (; length >= 4; length -= 4, bytes += 4) {
-		memcpy(&word, bytes, 4);
-		sip_word(v, word);
-	}
-	for (u32 i = 0; i < length; i++)
-		last |= (u32)bytes[i] << i * 8;
-	sip_word(v, last);
-	v[2] ^= 0xff;
-	for (int i = 0; i < 3; i++)
-		sip_round(v);
-	return v[1] ^ v[3];
-}
-
 /* --- the table ------------------------------------------------------------------------------ */
 
 static struct store_entry **
 bucket_of(const struct store_index *index, const void *key, u32 key_bytes)
 {
-	return &index->buckets[hash(index->hash_key, key, key_bytes) & (index->bucket_count - 1)];
+	return &index->buckets[siphash(index->hash_key, key, key_bytes) &
+			       (index->bucket_count - 1)];
 }
 
 bool

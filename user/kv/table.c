@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/siphash.h"
 #include "user/kv/table.h"
 
 #define FIRST_BUCKETS 256u
@@ -24,54 +25,10 @@ void (*table_changed)(u32 entry);
 _Static_assert(sizeof(struct entry) == CELL_SIZE, "an entry's head is one cell");
 _Static_assert(offsetof(struct entry, bytes) == ENTRY_DATA, "as place_run knows it");
 
-/* --- hashes ------------------------------------------------------------------------ */
-
-static u32
-rotate(u32 x, int by)
-{
-	return x << by | x >> (32 - by);
-}
-
-static void
-half_round(u32 v[4])
-{
-	v[0] += v[1];
-	v[1] = rotate(v[1], 5) ^ v[0];
-	v[0] = rotate(v[0], 16);
-	v[2] += v[3];
-	v[3] = rotate(v[3], 8) ^ v[2];
-	v[0] += v[3];
-	v[3] = rotate(v[3], 7) ^ v[0];
-	v[2] += v[1];
-	v[1] = rotate(v[1], 13) ^ v[2];
-	v[2] = rotate(v[2], 16);
-}
-
-static void
-absorb(u32 v[4], u32 word)
-{
-	v[3] ^= word;
-	half_round(v);
-	v[0] ^= word;
-}
-
 void
 key_hash(struct key *key)
 {
-	u32 v[4] = {hash_key[0], hash_key[1], 0x6c796765 ^ hash_key[0], 0x74656462 ^ hash_key[1]};
-	u32 word, at;
-
-	for (at = 0; at + 4 <= key->bytes; at += 4) {
-		memcpy(&word, key->text + at, 4);
-		absorb(v, word);
-	}
-	word = (u32)key->bytes << 24;
-	memcpy(&word, key->text + at, key->bytes - at);
-	absorb(v, word);
-	v[2] ^= 0xff;
-	for (int i = 0; i < 3; i++)
-		half_round(v);
-	key->hash = v[1] ^ v[3];
+	key->hash = siphash(hash_key, key->text, key->bytes);
 }
 
 /* --- entries ----------------------------------------------------------------------- */
