@@ -280,7 +280,7 @@ def test_a_number_is_not_given_while_its_frames_are_under_way(lab: Lab) -> None:
     sender = """
     static int run(void)
     {
-        u8 frame[60] = {2, 0, 10, 1, 0, 1, 2, 0, 10, 1, 0, 2, 8, 0, 0x45};
+        static u8 frame[60] = {2, 0, 10, 1, 0, 1, 2, 0, 10, 1, 0, 2, 8, 0, 0x45};
         frame[26] = 10, frame[27] = 1, frame[29] = 2;
         CHECK(VREGS->number == 2);
         for (u32 i = 0; i < 3; i++)
