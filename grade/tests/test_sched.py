@@ -85,7 +85,7 @@ def _shares(lab: Lab, *bodies: tuple[str, int], options: str = "") -> list[int]:
 def test_spinners_get_equal_time(lab: Lab, policy: str) -> None:
     """Nobody who only computes gets more than another."""
     used = _shares(lab, (_runner(), 8), options=f"sched={policy}")
-    assert sum(used) > 1_600_000
+    assert sum(used) > 1_000_000  # the rest is the boot, which waits for the console
     assert max(used) < 1.05 * min(used) + QUANTUM / 1000, used
 
 
