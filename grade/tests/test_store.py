@@ -69,7 +69,8 @@ def wait_for(holds: Callable[[], bool], log: Path) -> None:
 def kill_often(lab: Lab, kills: int, seed: int) -> None:
     """Kill, boot, compare: what was said to be safe must be there, whole, with no gap."""
     rng = random.Random(seed)
-    image = make_image(lab, VMS, 8192)
+    # More than any of them can fill while the others still read what they have.
+    image = make_image(lab, VMS, 65536)
     log = lab.folder() / "console"
     safe = dict.fromkeys(range(1, VMS + 1), 0)
     for _ in range(kills):
