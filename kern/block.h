@@ -7,9 +7,10 @@
 
 #include "lib/types.h"
 
-#define SECTOR_SIZE   512u
-#define DISKS_MAX     6u /* disk, swap0 to swap3, and the one in RAM */
-#define DISK_NAME_MAX 20
+#define SECTOR_SIZE     512u
+#define DISKS_MAX       7u /* disk, swap0 to swap3, and those in RAM */
+#define DISK_NAME_MAX   20
+#define BLOCK_PAGES_MAX 16u /* of one transfer */
 
 enum block_operation {
 	BLOCK_READ,
@@ -26,6 +27,11 @@ struct block_request {
 	u64 sector;  /* of SECTOR_SIZE bytes */
 	u32 sectors; /* zero: 1 to zero_max */
 	pa_t memory; /* read, write: machine address, aligned to SECTOR_SIZE */
+	/* Or the memory is page_count (1 to BLOCK_PAGES_MAX) frames anywhere, whose
+	 * addresses are the caller's until done: then bytes is page_count *
+	 * PAGE_SIZE, and memory isn't looked at. NULL: it is one piece at memory. */
+	const pa_t *pages;
+	u32 page_count;
 	/* Called with interrupts off when the transfer has ended; status is 0, or
 	 * -E_IO. The frame may be used for something else only then. */
 	void (*done)(struct block_request *request, int status);
