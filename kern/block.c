@@ -35,15 +35,29 @@ block_find(const char *name)
 	return NULL;
 }
 
-/* Is the request's piece of the disk, and of memory, one that can be? */
+/* Is the request's memory one that can be? */
 static bool
-fits(const struct block_disk *disk, const struct block_request *request)
+memory_fits(const struct block_request *request)
+{
+	if (!request->pages)
+		return request->bytes % SECTOR_SIZE == 0 && request->memory % SECTOR_SIZE == 0;
+	if (request->page_count - 1 >= BLOCK_PAGES_MAX ||
+	    request->bytes != request->page_count * PAGE_SIZE)
+		return false;
+	for (u32 i = 0; i < request->page_count; i++)
+		if (request->pages[i] % PAGE_SIZE != 0)
+			return false;
+	return true;
+}
+
+/* Is the request's piece of the disk one that it has? */
+static bool
+sectors_fit(const struct block_disk *disk, const struct block_request *request)
 {
 	u64 sectors =
 		request->operation == BLOCK_ZERO ? request->sectors : request->bytes / SECTOR_SIZE;
 
-	return request->bytes % SECTOR_SIZE == 0 && request->memory % SECTOR_SIZE == 0 &&
-	       request->sector <= disk->sectors && sectors <= disk->sectors - request->sector;
+	return request->sector <= disk->sectors && sectors <= disk->sectors - request->sector;
 }
 
 int
@@ -51,13 +65,15 @@ block_start(struct block_disk *disk, struct block_request *request)
 {
 	bool changes = request->operation == BLOCK_WRITE || request->operation == BLOCK_ZERO;
 
-	if (!fits(disk, request))
+	if (!memory_fits(request) || !sectors_fit(disk, request))
 		return -E_INVAL;
 	if (changes && disk->read_only)
 		return -E_PERM;
 	if (request->operation == BLOCK_FLUSH && !disk->can_flush)
 		return -E_NOSYS;
 	if (request->operation == BLOCK_ZERO && request->sectors > disk->zero_max)
+		return -E_NOSYS;
+	if (request->pages && request->page_count > disk->pages_max)
 		return -E_NOSYS;
 	disk->driver->start(disk, request);
 	return 0;

@@ -28,7 +28,7 @@ struct block_request {
 	u32 sectors; /* zero: 1 to zero_max */
 	pa_t memory; /* read, write: machine address, aligned to SECTOR_SIZE */
 	/* Or the memory is page_count (1 to BLOCK_PAGES_MAX) frames anywhere, whose
-	 * addresses are the caller's until done: then bytes is page_count *
+	 * addresses the caller keeps until done: then bytes is page_count *
 	 * PAGE_SIZE, and memory isn't looked at. NULL: it is one piece at memory. */
 	const pa_t *pages;
 	u32 page_count;
@@ -53,7 +53,8 @@ struct block_disk {
 	char name[DISK_NAME_MAX + 1]; /* its virtio serial */
 	bool can_flush, read_only;
 	u64 sectors;
-	u32 zero_max; /* sectors in one BLOCK_ZERO; 0: it can't */
+	u32 zero_max;  /* sectors in one BLOCK_ZERO; 0: it can't */
+	u32 pages_max; /* pages in one transfer, at most BLOCK_PAGES_MAX; 0: one piece alone */
 	const struct block_driver *driver;
 };
 
@@ -69,7 +70,8 @@ struct block_disk *block_find(const char *name);
 
 /* Starts a transfer. Returns 0, and calls done later, never from within; or
  * -E_INVAL (outside the disk, or not aligned), -E_PERM (a write to a read-only
- * disk), -E_NOSYS (what this disk can't do), and doesn't call it. */
+ * disk), -E_NOSYS (what this disk can't do, more pages than pages_max too), and
+ * doesn't call it. */
 int block_start(struct block_disk *disk, struct block_request *request);
 
 /* The same, and waits for the end: 0, -E_IO, or as block_start. `done` is not

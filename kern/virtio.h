@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Virtio 1.x over PCI [VIRTIO]: finding a device's registers, agreeing on
- * features, and split virtqueues. A driver puts requests of one to three
+ * features, and split virtqueues. A driver puts requests of some
  * pieces into a queue and takes them out again when the device is done.
  */
 #ifndef KERN_VIRTIO_H

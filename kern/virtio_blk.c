@@ -14,20 +14,23 @@
 #include "lib/abi.h"
 #include "lib/string.h"
 
-#define F_READ_ONLY    (1ull << 5)
-#define F_FLUSH        (1ull << 9)
-#define F_WRITE_ZEROES (1ull << 14)
-#define TYPE_READ      0
-#define TYPE_WRITE     1
-#define TYPE_FLUSH     4
-#define TYPE_SERIAL    8
-#define TYPE_ZERO      13
-#define STATUS_OK      0
-#define STATUS_NONE    0xff /* not written by the device yet */
-#define CONFIG_ZERO    12   /* the word with the most sectors of one TYPE_ZERO */
-#define ZERO_UNMAP     1    /* it need not keep room for them */
-#define IN_FLIGHT_MAX  64u
-#define BUDGET         32 /* completions handled in one interrupt */
+#define F_SEGMENTS      (1ull << 2)
+#define F_READ_ONLY     (1ull << 5)
+#define F_FLUSH         (1ull << 9)
+#define F_WRITE_ZEROES  (1ull << 14)
+#define WANTED          (F_SEGMENTS | F_READ_ONLY | F_FLUSH | F_WRITE_ZEROES)
+#define TYPE_READ       0
+#define TYPE_WRITE      1
+#define TYPE_FLUSH      4
+#define TYPE_SERIAL     8
+#define TYPE_ZERO       13
+#define STATUS_OK       0
+#define STATUS_NONE     0xff /* not written by the device yet */
+#define CONFIG_SEGMENTS 3    /* the word with the most pieces of one transfer */
+#define CONFIG_ZERO     12   /* the word with the most sectors of one TYPE_ZERO */
+#define ZERO_UNMAP      1    /* it need not keep room for them */
+#define IN_FLIGHT_MAX   64u
+#define BUDGET          32 /* completions handled in one interrupt */
 
 /* What the device reads in front of the data, and writes behind it. */
 struct blk_command {
@@ -56,7 +59,8 @@ struct blk {
 	struct block_request *waiting, **waiting_tail;
 };
 
-static struct blk blks[DISKS_MAX - 1];
+#define BLKS_MAX 5u /* disk, swap0 to swap3 */
+static struct blk blks[BLKS_MAX];
 static u32 blk_count;
 
 static u32
@@ -72,18 +76,44 @@ type_of(enum block_operation operation)
 	return types[operation];
 }
 
+/* The pieces of a chain: the command, what it moves, and the status. */
+#define PIECES_MAX (BLOCK_PAGES_MAX + 2)
+
+/* Puts a chain into the ring; pieces[1] to pieces[data] are set. */
+static bool
+put_chain(struct blk *blk, struct slot *slot, struct virtq_piece pieces[PIECES_MAX], u32 data)
+{
+	pa_t command = kva_to_pa(slot->command);
+
+	pieces[0] = (struct virtq_piece){command, offsetof(struct blk_command, zero), false};
+	pieces[data + 1] =
+		(struct virtq_piece){command + offsetof(struct blk_command, status), 1, true};
+	slot->command->status = STATUS_NONE;
+	return virtq_put(&blk->queue, pieces, data + 2, slot);
+}
+
 static bool
 put_command(struct blk *blk, struct slot *slot, pa_t memory, u32 bytes, bool device_writes)
 {
-	pa_t command = kva_to_pa(slot->command);
-	struct virtq_piece pieces[3] = {{command, offsetof(struct blk_command, zero), false}};
-	u32 n = 1;
+	struct virtq_piece pieces[PIECES_MAX];
 
-	if (bytes)
-		pieces[n++] = (struct virtq_piece){memory, bytes, device_writes};
-	pieces[n++] = (struct virtq_piece){command + offsetof(struct blk_command, status), 1, true};
-	slot->command->status = STATUS_NONE;
-	return virtq_put(&blk->queue, pieces, n, slot);
+	pieces[1] = (struct virtq_piece){memory, bytes, device_writes};
+	return put_chain(blk, slot, pieces, bytes ? 1 : 0);
+}
+
+/* A piece for each frame, but one for those that lie side by side. */
+static bool
+put_pages(struct blk *blk, struct slot *slot, const struct block_request *request)
+{
+	bool device_writes = request->operation == BLOCK_READ;
+	struct virtq_piece pieces[PIECES_MAX], *last = pieces;
+
+	for (u32 i = 0; i < request->page_count; i++)
+		if (i && last->address + last->bytes == request->pages[i])
+			last->bytes += PAGE_SIZE;
+		else
+			*++last = (struct virtq_piece){request->pages[i], PAGE_SIZE, device_writes};
+	return put_chain(blk, slot, pieces, (u32)(last - pieces));
 }
 
 /* A range of zeros is described by data that the device reads. */
@@ -99,22 +129,26 @@ put_zero(struct blk *blk, struct slot *slot, const struct block_request *request
 	return put_command(blk, slot, kva_to_pa(&command->zero), sizeof command->zero, false);
 }
 
+static bool
+put_request(struct blk *blk, struct slot *slot, const struct block_request *request)
+{
+	slot->command->type = type_of(request->operation);
+	slot->command->sector = request->sector;
+	if (request->operation == BLOCK_ZERO)
+		return put_zero(blk, slot, request);
+	if (request->pages)
+		return put_pages(blk, slot, request);
+	return put_command(blk, slot, request->memory, request->bytes,
+			   request->operation == BLOCK_READ);
+}
+
 /* Hands the request to the device; false if the ring is full. */
 static bool
 submit(struct blk *blk, struct block_request *request)
 {
 	struct slot *slot = blk->free;
-	bool put;
 
-	if (!slot)
-		return false;
-	slot->command->type = type_of(request->operation);
-	slot->command->sector = request->sector;
-	put = request->operation == BLOCK_ZERO
-		      ? put_zero(blk, slot, request)
-		      : put_command(blk, slot, request->memory, request->bytes,
-				    request->operation == BLOCK_READ);
-	if (!put)
+	if (!slot || !put_request(blk, slot, request))
 		return false;
 	blk->free = slot->next;
 	slot->request = request;
@@ -229,28 +263,44 @@ alloc_commands(struct blk *blk)
 	return frame != FRAME_NONE;
 }
 
+/* How many pages one transfer can have. */
+static u32
+pages_max(const struct blk *blk, const volatile u32 *config)
+{
+	u32 segments = blk->device.features & F_SEGMENTS ? config[CONFIG_SEGMENTS] : 1;
+
+	return MIN(MIN(segments, BLOCK_PAGES_MAX), blk->queue.size - 2);
+}
+
+static void
+read_config(struct blk *blk)
+{
+	const volatile u32 *config = (const volatile u32 *)blk->device.config;
+	u64 features = blk->device.features;
+
+	blk->disk.sectors = config[0] | (u64)config[1] << 32;
+	blk->disk.can_flush = features & F_FLUSH;
+	blk->disk.read_only = features & F_READ_ONLY;
+	blk->disk.zero_max = features & F_WRITE_ZEROES ? config[CONFIG_ZERO] : 0;
+	blk->disk.pages_max = pages_max(blk, config);
+}
+
 static void
 blk_attach(const struct pci_device *device)
 {
 	struct blk *blk = &blks[blk_count];
-	volatile u32 *config;
 
 	if (blk_count == ARRAY_LEN(blks))
 		return;
 	blk->pci = *device;
 	blk->waiting_tail = &blk->waiting;
-	if (!virtio_start(&blk->device, &blk->pci, F_FLUSH | F_READ_ONLY | F_WRITE_ZEROES) ||
-	    !blk->device.config || !alloc_commands(blk) ||
-	    !virtio_queue(&blk->device, &blk->queue, 0, VECTOR_BLOCK)) {
+	if (!virtio_start(&blk->device, &blk->pci, WANTED) || !blk->device.config ||
+	    !alloc_commands(blk) || !virtio_queue(&blk->device, &blk->queue, 0, VECTOR_BLOCK)) {
 		kprintf("virtio_blk: a disk that can't be used\n");
 		return;
 	}
 	virtio_ready(&blk->device);
-	config = (volatile u32 *)blk->device.config;
-	blk->disk.sectors = config[0] | (u64)config[1] << 32;
-	blk->disk.can_flush = blk->device.features & F_FLUSH;
-	blk->disk.read_only = blk->device.features & F_READ_ONLY;
-	blk->disk.zero_max = blk->device.features & F_WRITE_ZEROES ? config[CONFIG_ZERO] : 0;
+	read_config(blk);
 	blk->disk.driver = &blk_driver;
 	read_serial(blk);
 	blk_count++;
