@@ -121,7 +121,7 @@ check_space(const struct vm *vm)
 static void
 check_vm(const struct vm *vm)
 {
-	bool lives = vm->state == VM_READY || vm->state == VM_RUNNING || vm->state == VM_IDLE;
+	bool on_the_way = vm->state == VM_ENTERING || vm->state == VM_LEAVING;
 
 	if (vm->state >= VM_STATE_COUNT)
 		problem(vm, "no such state", vm->state);
@@ -129,9 +129,9 @@ check_vm(const struct vm *vm)
 		check_space(vm);
 	else if (vm->frames)
 		problem(vm, "counts frames, but has no memory", vm->frames);
-	if (lives && !(vm->directory && vm->vregs && vm->image))
-		problem(vm, "lives without memory", 0);
-	if (vm->directory && !lives && vm->state != VM_DYING && !vm_is_starting(vm))
+	if (vm_is_in(vm) && !(vm->directory && vm->vregs && vm->image))
+		problem(vm, "is in without memory", 0);
+	if (vm->directory && !vm_is_in(vm) && !on_the_way && vm->state != VM_DYING)
 		problem(vm, "has memory", (u32)vm->directory);
 	if ((vm->state == VM_RUNNING) != (vm == current))
 		problem(vm, "is, or isn't, the one that runs", 0);

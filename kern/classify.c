@@ -6,6 +6,7 @@
 #include "kern/backing.h"
 #include "kern/classify.h"
 #include "kern/door.h"
+#include "kern/gate.h"
 #include "kern/isa.h"
 #include "kern/kernel.h"
 #include "kern/run.h"
@@ -78,7 +79,7 @@ resolve_page(struct vm *vm, gva_t address, const struct trapframe *frame)
 
 	if (error == -E_NOMEM)
 		vm_kill(vm, "out of memory: no frame for %08x at eip %08x", address, frame->eip);
-	else if (error < 0)
+	else if (error < 0 && error != -E_RESTART)
 		vm_kill(vm, "page fault: %s %08x at eip %08x", what, address, frame->eip);
 }
 

@@ -48,11 +48,24 @@ gate_dispatch(struct vm *vm)
 		vm->regs.eax = (u32)-E_NOSYS;
 }
 
+void
+gate_carry_out(struct vm *vm)
+{
+	u32 number = vm->regs.eax;
+
+	vm->restart = false;
+	gate_dispatch(vm);
+	if (vm->regs.eax == (u32)-E_RESTART) {
+		vm->regs.eax = number;
+		vm->restart = true;
+	}
+}
+
 static void
 gate_trap(struct trapframe *frame)
 {
 	(void)frame; /* it is the running VM's */
-	gate_dispatch(current);
+	gate_carry_out(current);
 }
 
 TRAP(GATE_VECTOR, gate_trap);

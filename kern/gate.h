@@ -29,4 +29,16 @@ void gate_init(void);
  */
 void gate_dispatch(struct vm *vm);
 
+/*
+ * The same; but if it can't be done before a page of its arguments is there, the
+ * registers are left as they were, and vm->restart says that the instruction is to be
+ * carried out again. vm->blocked then says that the VM must wait; also if only a part
+ * of a list was done.
+ */
+void gate_carry_out(struct vm *vm);
+
+/* What a virtual instruction returns, and whoever it calls, if a page has to come in
+ * first, or a frame to come free (backing.h). No guest ever sees it. */
+#define E_RESTART 1000
+
 #endif

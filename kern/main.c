@@ -21,6 +21,7 @@
 #include "kern/uart.h"
 #include "kern/work.h"
 #if LAB >= 2
+#include "kern/gatekeeper.h"
 #include "kern/run.h"
 #include "kern/vm.h"
 #endif
@@ -95,6 +96,7 @@ main(u32 magic, pa_t info)
 	uart_enable_input();
 	console_flush();
 #if LAB >= 2
+	gatekeeper_init(false);
 	vm_create_all();
 	console_flush();
 	monitor_prompt();

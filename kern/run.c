@@ -5,6 +5,7 @@
  */
 #include "kern/clock.h"
 #include "kern/deadline.h"
+#include "kern/gate.h"
 #include "kern/kernel.h"
 #include "kern/kmap.h"
 #include "kern/layout.h"
@@ -123,6 +124,10 @@ pick_next(void)
 	struct vm *vm;
 
 	poll_devices();
+	if (work_pending()) { /* who has it done needs it more often than guests rest */
+		work_run();
+		cpu_breathe();
+	}
 	vm = scheduler->pick();
 	if (!vm)
 		return false;
@@ -164,17 +169,30 @@ resume(bool new_quantum)
 	guest_enter(&vm->regs);
 }
 
+/* It has asked for a page that is out, or for a frame. */
+static void
+block(struct vm *vm)
+{
+	vm->blocked = false;
+	vm_enter_state(vm, VM_WAITING);
+}
+
 NORETURN void
 run_loop(void)
 {
+	bool picked = false;
+
 	for (;;) {
 		if (work_due)
 			work_run();
-		if (current)
-			resume(false);
-		if (pick_next())
-			resume(true);
-		be_idle();
+		if (current && current->blocked)
+			block(current);
+		else if (current && current->restart)
+			gate_carry_out(current);
+		else if (current)
+			resume(picked);
+		else if (!(picked = pick_next()))
+			be_idle();
 	}
 }
 

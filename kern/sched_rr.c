@@ -17,12 +17,9 @@
 #include "kern/kernel.h"
 #include "kern/quantum.h"
 #include "kern/sched.h"
+#include "kern/vmqueue.h"
 
-struct queue {
-	struct vm *head, *tail;
-};
-
-static struct queue queues[2]; /* by vm->ahead */
+static struct vm_queue queues[2]; /* by vm->ahead */
 
 static void
 rr_init(void)
@@ -30,33 +27,9 @@ rr_init(void)
 }
 
 static void
-put(struct vm *vm)
-{
-	struct queue *queue = &queues[vm->ahead];
-
-	vm->next = NULL;
-	vm->prev = queue->tail;
-	if (queue->tail)
-		queue->tail->next = vm;
-	else
-		queue->head = vm;
-	queue->tail = vm;
-}
-
-static void
 rr_remove(struct vm *vm)
 {
-	struct queue *queue = &queues[vm->ahead];
-
-	if (vm->prev)
-		vm->prev->next = vm->next;
-	else
-		queue->head = vm->next;
-	if (vm->next)
-		vm->next->prev = vm->prev;
-	else
-		queue->tail = vm->prev;
-	vm->next = vm->prev = NULL;
+	vm_queue_remove(&queues[vm->ahead], vm);
 }
 
 /* Is a boost due to a VM that becomes ready? It is if it has something left of its
@@ -79,13 +52,13 @@ static void
 rr_ready(struct vm *vm)
 {
 	vm->ahead = boost_grant(vm);
-	put(vm);
+	vm_queue_put(&queues[vm->ahead], vm);
 }
 
 static struct vm *
 rr_pick(void)
 {
-	struct vm *vm = queues[queues[true].head != NULL].head;
+	struct vm *vm = queues[queues[true].first != NULL].first;
 
 	if (vm)
 		rr_remove(vm);
@@ -97,18 +70,10 @@ rr_pick(void)
 static bool
 rr_next(struct vm *vm)
 {
-	struct queue *queue = &queues[true];
-
 	if (!vm->ahead)
 		return false;
 	rr_remove(vm);
-	vm->prev = NULL;
-	vm->next = queue->head;
-	if (queue->head)
-		queue->head->prev = vm;
-	else
-		queue->tail = vm;
-	queue->head = vm;
+	vm_queue_put_first(&queues[true], vm);
 	return true;
 }
 
@@ -118,11 +83,11 @@ SCHEDULER("rr", rr_init, rr_ready, rr_remove, rr_pick, rr_next, boost_spend);
 static u32
 check_queue(bool ahead)
 {
-	const struct queue *queue = &queues[ahead];
+	const struct vm_queue *queue = &queues[ahead];
 	struct vm *last = NULL;
 	u32 n = 0;
 
-	for (struct vm *vm = queue->head; vm && n < vm_count; last = vm, vm = vm->next, n++) {
+	for (struct vm *vm = queue->first; vm && n < vm_count; last = vm, vm = vm->next, n++) {
 		if (vm < vm_table || vm >= vm_table + vm_count) {
 			check_problem("%08x is in the queue, but no VM", (u32)vm);
 			return n;
@@ -131,7 +96,7 @@ check_queue(bool ahead)
 			   "vm %u is in the queue, but %s, or astray", vm->number,
 			   vm_state_name(vm->state));
 	}
-	CHECK_THAT(queue->tail == last, "the last in the queue isn't the last");
+	CHECK_THAT(queue->last == last, "the last in the queue isn't the last");
 	return n;
 }
 

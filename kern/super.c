@@ -94,7 +94,7 @@ made(u32 number)
 static bool
 rests(const struct vm *vm)
 {
-	return (vm->state == VM_STOPPED && !vm_is_starting(vm)) || vm->state == VM_DEAD;
+	return vm->state == VM_STOPPED || vm->state == VM_DEAD;
 }
 
 int
@@ -163,14 +163,12 @@ vinstr_vm_stop(struct vm *vm)
 		return -E_INVAL;
 	if (how == STOP_NOW && number == SUPERVISOR)
 		return -E_PERM;
-	if (!vm_lives(other) && !vm_is_starting(other))
+	if (!vm_lives(other))
 		return -E_INVAL;
 	if (how == STOP_NOW)
 		vm_kill(other, "by the supervisor");
-	else if (vm_lives(other))
-		virq_post(other, VIRQ_CONTROL);
 	else
-		return -E_BUSY;
+		virq_post(other, VIRQ_CONTROL);
 	return 0;
 }
 
@@ -191,11 +189,12 @@ vinstr_console_focus(struct vm *vm)
 VINSTR(VI_CONSOLE_FOCUS, "console_focus", vinstr_console_focus);
 
 /* console_history(ebx: number, ecx: address, edx: room). What the VM said last, as it
- * may be shown on a terminal. */
+ * may be shown on a terminal. -E_AGAIN: it is in the VM's memory, which is out; it is
+ * on its way in now. */
 static i32
 vinstr_console_history(struct vm *vm)
 {
-	const struct vm *other = vm_find(vm->regs.ebx);
+	struct vm *other = vm_find(vm->regs.ebx);
 	char text[CONSOLE_KEPT];
 	u32 n;
 	int error;
@@ -204,6 +203,10 @@ vinstr_console_history(struct vm *vm)
 		return -E_NOENT;
 	if (vm->regs.edx > CONSOLE_MAX)
 		return -E_TOOLONG;
+	if (!other->vregs) {
+		vm_bring_in(other);
+		return -E_AGAIN;
+	}
 	n = vconsole_history(other, other->console_written, text, vm->regs.edx);
 	error = guest_copy_out(vm, vm->regs.ecx, text, n);
 	return error < 0 ? error : (i32)n;

@@ -123,7 +123,7 @@ check_timers(enum check_phase phase)
 			   vm->timer_slot);
 		CHECK_THAT(slot == 1 || !earlier(vm, heap[slot / 2]),
 			   "vm %u: its timer is out of order", vm->number);
-		CHECK_THAT(vm->state == VM_IDLE, "vm %u: has a timer, but is %s", vm->number,
+		CHECK_THAT(vm->in_idle && vm_lives(vm), "vm %u: has a timer, but is %s", vm->number,
 			   vm_state_name(vm->state));
 	}
 	for (u32 i = 0; i < vm_count; i++)

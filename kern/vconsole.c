@@ -28,6 +28,22 @@ waiting(void)
 	return input_put - input_get;
 }
 
+/* The register says how much input there is, while the VM has its page. */
+static void
+tell_waiting(struct vm *vm, u32 bytes)
+{
+	if (vm->vregs)
+		vm->vregs->console_waiting = bytes;
+}
+
+static void
+vconsole_entered(struct vm *vm)
+{
+	tell_waiting(vm, vm->number == console_focus ? waiting() : 0);
+}
+
+VM_ENTERED(vconsole_entered);
+
 /* The VM that has the console; NULL if none does. */
 static struct vm *
 focused(void)
@@ -48,7 +64,7 @@ vconsole_focus(u32 number)
 	struct vm *vm = focused();
 
 	if (vm)
-		vm->vregs->console_waiting = 0;
+		tell_waiting(vm, 0);
 	input_get = input_put;
 	console_focus = number;
 	if (number == CONSOLE_KERNEL) {
@@ -69,7 +85,7 @@ put_input(struct vm *vm, char c)
 		return;
 	}
 	input[input_put++ % INPUT_SIZE] = c;
-	vm->vregs->console_waiting = waiting();
+	tell_waiting(vm, waiting());
 	virq_post(vm, VIRQ_CONSOLE);
 }
 
@@ -111,7 +127,7 @@ vinstr_console_read(struct vm *vm)
 	if (error < 0)
 		return error;
 	input_get += n;
-	vm->vregs->console_waiting = waiting();
+	tell_waiting(vm, waiting());
 	return (i32)n;
 }
 
@@ -185,6 +201,11 @@ command_console(const char *argument, u32 round)
 
 	if (!vm || !vm_lives(vm)) {
 		kprintf("console: there is no VM %s\n", argument);
+		return false;
+	}
+	if (!vm->vregs) {
+		vm_bring_in(vm);
+		kprintf("console: vm %u is out; it comes in: try again\n", vm->number);
 		return false;
 	}
 	if (round == 0)

@@ -36,7 +36,7 @@ vdisk_attach(struct vm *vm, const char *name)
 
 	if (!disk)
 		return -E_NOENT;
-	if (!is_free(disk) || vm->directory)
+	if (!is_free(disk) || vm_lives(vm) || vm->state == VM_DYING)
 		return -E_BUSY;
 	of = vdisk_vm_get(vm);
 	if (!of)

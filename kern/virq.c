@@ -24,10 +24,11 @@ virq_post(struct vm *vm, u32 bits)
 		counter_virq_merged++;
 	}
 	vm->pending |= bits;
-	if (vm->state == VM_IDLE) {
-		timerq_cancel(vm);
+	timerq_cancel(vm); /* what it waited for until then has happened */
+	if (vm->state == VM_IDLE)
 		vm_enter_state(vm, VM_READY);
-	}
+	else if (vm->state == VM_OUT)
+		vm_enter_state(vm, VM_QUEUED);
 	run_posted(vm);
 }
 

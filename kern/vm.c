@@ -7,7 +7,6 @@
 #include "kern/kernel.h"
 #include "kern/layout.h"
 #include "kern/run.h"
-#include "kern/sched.h"
 #include "kern/space.h"
 #include "kern/trace.h"
 #include "kern/vm.h"
@@ -22,7 +21,6 @@ COUNTER(vms_terminated);
 
 struct vm *vm_table;
 u32 vm_count;
-u32 vm_state_count[VM_STATE_COUNT];
 
 /* Why the last ones ended. A record says which place is its own, and the place
  * says whose it is: another's end may have taken it. */
@@ -31,35 +29,6 @@ static struct ending {
 	char reason[ENDING_SIZE];
 } endings[ENDINGS];
 static u32 endings_put;
-
-/* The picture in vm.h: allowed[from] has a bit for each state to go to. */
-static const u32 allowed[VM_STATE_COUNT] = {
-	[VM_NEW] = 1 << VM_STOPPED,
-	[VM_STOPPED] = 1 << VM_READY | 1 << VM_DYING | 1 << VM_NEW,
-	[VM_READY] = 1 << VM_RUNNING | 1 << VM_DYING,
-	[VM_RUNNING] = 1 << VM_READY | 1 << VM_IDLE | 1 << VM_DYING,
-	[VM_IDLE] = 1 << VM_READY | 1 << VM_DYING,
-	[VM_DYING] = 1 << VM_DEAD,
-	[VM_DEAD] = 1 << VM_STOPPED | 1 << VM_NEW,
-};
-
-const char *
-vm_state_name(enum vm_state state)
-{
-	static const char *const names[] = {
-#define X(name, text) text,
-		VM_STATES(X)
-#undef X
-	};
-
-	return state < VM_STATE_COUNT ? names[state] : "?";
-}
-
-bool
-vm_lives(const struct vm *vm)
-{
-	return vm->state == VM_READY || vm->state == VM_RUNNING || vm->state == VM_IDLE;
-}
 
 struct vm *
 vm_find(u32 number)
@@ -74,29 +43,8 @@ vm_all_ended(void)
 	       vm_count;
 }
 
-void
-vm_enter_state(struct vm *vm, enum vm_state state)
-{
-	enum vm_state old = vm->state;
-
-	if (!(allowed[old] >> state & 1))
-		panic("vm %u: %s to %s", vm->number, vm_state_name(old), vm_state_name(state));
-	if (old == VM_READY && state != VM_RUNNING)
-		scheduler->remove(vm);
-	if (old == VM_RUNNING)
-		current = NULL;
-	vm_state_count[old]--;
-	vm_state_count[state]++;
-	vm->state = (u8)state;
-	trace(TRACE_STATE, vm->number, old << 8 | state);
-	if (state == VM_READY)
-		scheduler->ready(vm);
-	if (state == VM_RUNNING)
-		current = vm;
-}
-
-static bool
-is_held(const struct vm *vm)
+bool
+vm_is_held(const struct vm *vm)
 {
 	TABLE_FOR(vm_holds, struct vm_hold, hold)
 	{
@@ -111,7 +59,7 @@ free_slice(struct work *work)
 {
 	struct vm *vm = (struct vm *)((u8 *)work - offsetof(struct vm, work));
 
-	if (is_held(vm))
+	if (vm_is_held(vm))
 		return false; /* until vm_release */
 	if (space_destroy(vm, DESTROY_BUDGET))
 		return true;
@@ -122,7 +70,7 @@ free_slice(struct work *work)
 void
 vm_release(struct vm *vm)
 {
-	if (vm->state == VM_DYING)
+	if (vm->state == VM_DYING || vm->state == VM_LEAVING)
 		work_add(&vm->work);
 }
 
@@ -162,7 +110,7 @@ end(struct vm *vm, const char *reason)
 static bool
 is_over(const struct vm *vm)
 {
-	return vm->state == VM_NEW || vm->state == VM_DYING || vm->state == VM_DEAD;
+	return !vm_lives(vm);
 }
 
 void

@@ -2,26 +2,27 @@
  *
  * A virtual machine's record, and the states it goes through.
  *
- *        vm_define     vm_start           sched_pick           quantum ends
- *   NEW ---------> STOPPED ------> READY ------------> RUNNING ---------------+
- *    ^              |  | ^         |  ^ ^                |   |                |
- *    | vm_undefine  |  | |         |  | +----------------|---|----------------+
- *    +--------------+  | |         |  | virq_post        |   | fault, terminate
- *    |                 | |         |  |      vinstr_idle |   |
- *    |       no memory | |         | IDLE <--------------+   |
- *    |                 | |         |   |                     |
- *    |                 v |vm_start v   v  killed             v
- *    |              DYING|<-----------------------------------
- *    |                 | |
- *    |                 | | its memory is free, nobody holds it
- *    |   vm_undefine   v |
- *    +--------------- DEAD
+ *   in: it has frames           |  on the way           |  out: it has a record only
+ *                               |                       |
+ *        +---- quantum ends     |                       |
+ *        v          ^           |                       |       vm_define
+ *      READY ---> RUNNING       | <---- ENTERING <----- | QUEUED <------- STOPPED <--> NEW
+ *       ^  ^       |    |       |       gatekeeper      |   ^   vm_start   ^           ^
+ *       |  | page, |    | idle  |                       |   | an event     |           |
+ *       |  | frame v    v       |                       |   |              |           |
+ *       |  +--- WAITING IDLE    | ----> LEAVING ------> |  OUT           DEAD ---------+
+ *       |     an event  |       |   READY, WAITING and  |                  ^ nobody holds
+ *       +---------------+       |   IDLE ones are sent  |                  | its memory
+ *                               |                       |                DYING
  *
  * Only RUNNING executes; only READY is in the scheduler's queue. A NEW record is
- * a free number; STOPPED, a VM has its definition but no memory, or is given
- * its memory in slices. DYING holds memory that a work item takes back in slices.
- * vm_enter_state alone changes the state, and asserts that the picture has that
- * arrow.
+ * a free number; STOPPED, a VM has its definition. From QUEUED to OUT it lives: it
+ * may end at any moment, and is DYING then: it holds memory that a work item takes
+ * back in slices. An IDLE one waits for an event (virq_post) or its deadline, a
+ * WAITING one for a page or a frame: what it was doing is done again then. ENTERING
+ * goes to IDLE if the VM came in for somebody else's sake. What happens to a VM
+ * that is LEAVING makes it QUEUED as soon as it is OUT. vm_enter_state alone
+ * changes the state, and asserts that the picture has that arrow (state.c).
  */
 #ifndef KERN_VM_H
 #define KERN_VM_H
@@ -40,7 +41,12 @@
 	X(RUNNING, "running") \
 	X(IDLE, "idle")       \
 	X(DYING, "dying")     \
-	X(DEAD, "dead")
+	X(DEAD, "dead")       \
+	X(WAITING, "waiting") \
+	X(LEAVING, "leaving") \
+	X(OUT, "out")         \
+	X(QUEUED, "queued")   \
+	X(ENTERING, "entering")
 
 enum vm_state {
 #define X(name, text) VM_##name,
@@ -68,8 +74,28 @@ struct vm {
 	u32 frames;          /* of RAM that it owns, tables not counted */
 	gva_t backed;        /* backing.c: what is backed from the start is, below this */
 
-	/* sched.c: its place in the queue of those that are ready */
+	/* Its place in the one list of its state: READY, the scheduler's; QUEUED and
+	 * IDLE, the gatekeeper's; WAITING for a frame, gatekeeper.c's. */
 	struct vm *next, *prev;
+
+	/* gatekeeper.c: frames that it was promised, or will give back */
+	u32 promise;
+	struct vm *in_next, *in_prev; /* gate_fifo.c: of all that are in, by when they came */
+	u32 entered;                  /* ms; when it came in */
+
+	/* gate.c: it can't go on before a page is there, or a frame; its virtual
+	 * instruction is to be carried out again then */
+	bool blocked, restart;
+
+	/* vmswap.c, swap.c: transfers of its pages under way; is there anything of it in
+	 * its region; pages to fetch at once when it comes in; block 0 of the region, while
+	 * it is on the way */
+	bool has_region;
+	u16 swap_ios;
+	u16 working_set;
+	pa_t map;
+
+	/* sched.c: how often it ran */
 	u32 quanta;      /* given so far */
 	u32 quanta_told; /* as the register page says */
 
@@ -138,6 +164,13 @@ extern u32 vm_state_count[VM_STATE_COUNT];
 /* Is it one that runs, or may run when something happens? */
 bool vm_lives(const struct vm *vm);
 
+/* Has it all its memory where the kernel can reach it: is it READY, RUNNING, IDLE or
+ * WAITING? */
+bool vm_is_in(const struct vm *vm);
+
+/* Is it OUT, or QUEUED, or on its way there? Then an event has to bring it in. */
+bool vm_is_out(const struct vm *vm);
+
 /* The VM with this number if it lives; otherwise NULL. */
 struct vm *vm_find(u32 number);
 
@@ -148,7 +181,7 @@ struct vm *vm_named(const char *text);
 /* Has every VM that was started ended, and given back its memory? */
 bool vm_all_ended(void);
 
-/* Changes the state, keeps the counts and the scheduler's queue right, and
+/* Changes the state, keeps the counts and the queues of the states right, and
  * asserts that there is such a change. */
 void vm_enter_state(struct vm *vm, enum vm_state state);
 
@@ -178,20 +211,24 @@ struct vm *vm_free_number(void);
 int vm_define(struct vm *vm, const struct vm_definition *definition);
 
 /*
- * Starts a VM that is STOPPED or DEAD, and not being started: it begins anew, its
- * counters at 0. Does the first part of the work, up to `budget` units of about
- * 100 machine instructions; a work item does the rest, and makes it READY.
+ * Starts a VM that is STOPPED or DEAD: it begins anew, its counters at 0. It is QUEUED
+ * then, and the gatekeeper admits it, perhaps at once; the first part of the work that
+ * follows, up to `budget` units of about 100 machine instructions, is done then, a work
+ * item does the rest, and makes it READY.
  * Returns 0; or -E_NOMEM, then it is ending again. Should memory run out in a later
  * slice, then it ends then.
  */
 int vm_start(struct vm *vm, u32 budget);
 #define VM_START_BUDGET 128u
 
-/* Is the VM being started? */
-bool vm_is_starting(const struct vm *vm);
+/* A VM was admitted: ENTERING. Gives it its memory, in slices: for gatekeeper.c. */
+void vm_enter(struct vm *vm);
 
-/* Frees the number of a VM that is STOPPED or DEAD, and not being started; its
- * disks are detached. */
+/* Brings in a VM that is out although nothing has happened to it. Another one is left
+ * as it is. */
+void vm_bring_in(struct vm *vm);
+
+/* Frees the number of a VM that is STOPPED or DEAD; its disks are detached. */
 void vm_undefine(struct vm *vm);
 
 /* Ends a VM: it never runs again; its memory is given back in slices. Prints
@@ -224,6 +261,25 @@ struct vm_hold {
 };
 #define VM_HOLD(holds) TABLE_ENTRY(vm_holds, struct vm_hold) vm_hold_##holds = {holds}
 void vm_release(struct vm *vm);
+
+/* Files that write to the page of virtual registers when something happens learn
+ * that the page is there again. */
+struct vm_entered {
+	void (*entered)(struct vm *vm);
+};
+#define VM_ENTERED(entered) \
+	TABLE_ENTRY(vm_entered, struct vm_entered) vm_entered_##entered = {entered}
+
+/* Does anybody hold the VM's memory (VM_HOLD)? */
+bool vm_is_held(const struct vm *vm);
+
+/* The file that takes VMs out and brings them in again (vmswap.c). Both are sliced. */
+struct vm_mover {
+	void (*out)(struct vm *vm);  /* LEAVING; it will be OUT */
+	int (*enter)(struct vm *vm); /* ENTERING, a slice: 0: all is done; 1: there is more
+				      * to do; -E_AGAIN: it adds the VM's work itself, later */
+};
+extern const struct vm_mover *vm_mover; /* NULL: no VM goes out */
 
 /* The file that attaches virtual disks. They belong to the VM's definition. */
 struct vm_disks {

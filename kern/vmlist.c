@@ -128,7 +128,7 @@ command_kill(const char *argument, u32 round)
 	struct vm *vm = argument_vm(argument);
 
 	(void)round;
-	if (vm && (vm_lives(vm) || vm_is_starting(vm)))
+	if (vm && vm_lives(vm))
 		vm_kill(vm, "on the console");
 	else if (vm)
 		kprintf("vm %u is %s\n", vm->number, vm_state_name(vm->state));
@@ -145,7 +145,7 @@ command_start(const char *argument, u32 round)
 	(void)round;
 	if (!vm)
 		return false;
-	if ((vm->state != VM_STOPPED && vm->state != VM_DEAD) || vm_is_starting(vm))
+	if (vm->state != VM_STOPPED && vm->state != VM_DEAD)
 		kprintf("vm %u is %s\n", vm->number, vm_state_name(vm->state));
 	else if (vm_start(vm, VM_START_BUDGET) == 0)
 		kprintf("vm %u: started\n", vm->number);

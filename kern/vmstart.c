@@ -4,6 +4,7 @@
  * and its start, in slices of work where it has much memory to be given.
  */
 #include "kern/backing.h"
+#include "kern/gatekeeper.h"
 #include "kern/kernel.h"
 #include "kern/layout.h"
 #include "kern/space.h"
@@ -96,12 +97,6 @@ vm_undefine(struct vm *vm)
 	set_used(vm->number, false);
 }
 
-bool
-vm_is_starting(const struct vm *vm)
-{
-	return vm->state == VM_STOPPED && vm->directory;
-}
-
 static int
 run_hooks(struct vm *vm)
 {
@@ -115,30 +110,74 @@ run_hooks(struct vm *vm)
 	return 0;
 }
 
-/* Goes on with the start; true if there is more to do. */
-static bool
-start_some(struct vm *vm, u32 budget)
+/* Goes on with the memory of a VM that starts: 0 when it has all, 1 if there is more to
+ * do, or a negative error. */
+static int
+build(struct vm *vm, u32 budget)
 {
-	int error = backing_start(vm, budget);
+	int error = vm->directory ? 0 : space_create(vm);
 
-	if (error > 0)
-		return true;
+	if (error == 0)
+		error = backing_start(vm, budget);
 	if (error == 0)
 		error = run_hooks(vm);
-	if (error < 0) {
-		vm_kill(vm, "not created: out of memory");
-		return false;
+	if (error == 0) {
+		vregs_init(vm, vm->args);
+		vm->regs.eip = vm->image->entry;
 	}
-	vregs_init(vm, vm->args);
-	vm->regs.eip = vm->image->entry;
-	vm_enter_state(vm, VM_READY);
+	return error;
+}
+
+/* The VM has its memory: it goes on, or waits for what it waited for. */
+static void
+come_in(struct vm *vm)
+{
+	TABLE_FOR(vm_entered, struct vm_entered, file)
+	{
+		file->entered(vm);
+	}
+	vm_enter_state(vm, vm->in_idle && !vm->pending ? VM_IDLE : VM_READY);
+}
+
+/* Goes on with what a VM needs to come in; true if there is more to do. */
+static bool
+enter_some(struct vm *vm, u32 budget)
+{
+	int error;
+
+	error = vm->has_region ? vm_mover->enter(vm) : build(vm, budget);
+	if (error > 0 || (error == -E_NOMEM && vm_mover)) /* there will be frames */
+		return true;
+	if (error == -E_AGAIN || vm->state != VM_ENTERING)
+		return false;
+	if (error < 0)
+		vm_kill(vm, "not created: out of memory");
+	else
+		come_in(vm);
 	return false;
 }
 
 static bool
-start_slice(struct work *work)
+enter_slice(struct work *work)
 {
-	return start_some((struct vm *)((u8 *)work - offsetof(struct vm, work)), VM_START_BUDGET);
+	return enter_some((struct vm *)((u8 *)work - offsetof(struct vm, work)), VM_START_BUDGET);
+}
+
+void
+vm_bring_in(struct vm *vm)
+{
+	if (vm->state == VM_OUT)
+		vm_enter_state(vm, VM_QUEUED);
+}
+
+static u32 first_budget = VM_START_BUDGET; /* of the first slice */
+
+void
+vm_enter(struct vm *vm)
+{
+	vm->work.run = enter_slice;
+	if (enter_some(vm, first_budget))
+		work_add(&vm->work);
 }
 
 int
@@ -150,12 +189,9 @@ vm_start(struct vm *vm, u32 budget)
 	memset(vm, 0, offsetof(struct vm, number));
 	vm->ending = 0;
 	vm->starts++;
-	if (space_create(vm) < 0) {
-		vm_kill(vm, "not created: out of memory");
-		return -E_NOMEM;
-	}
-	vm->work.run = start_slice;
-	if (start_some(vm, budget))
-		work_add(&vm->work);
+	first_budget = budget;
+	vm_enter_state(vm, VM_QUEUED);
+	gate_run(1);
+	first_budget = VM_START_BUDGET;
 	return vm->state == VM_DYING ? -E_NOMEM : 0;
 }

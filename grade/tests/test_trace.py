@@ -83,7 +83,8 @@ def test_trace_tells_what_happened_in_order(lab: Lab) -> None:
     for vm in (1, 2):
         path = [states[event.value & 0xFF] for event in _of(events, vm, "state")]
         sleep = ["idle", "ready", "running"]
-        assert path == ["stopped", "ready", "running", *sleep, *sleep, "dying", "dead"], path
+        start = ["stopped", "queued", "entering", "ready", "running"]
+        assert path == [*start, *sleep, *sleep, "dying", "dead"], path
         olds = [states[event.value >> 8] for event in _of(events, vm, "state")]
         assert olds == ["new", *path[:-1]]
         virqs = _of(events, vm, "post", "deliver")

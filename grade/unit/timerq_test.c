@@ -55,6 +55,12 @@ vm_state_name(enum vm_state state)
 	return "?";
 }
 
+bool
+vm_lives(const struct vm *vm)
+{
+	return vm->state == VM_IDLE;
+}
+
 NORETURN static void
 fail(const char *what, u32 operation)
 {
