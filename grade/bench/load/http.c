@@ -1,81 +1,39 @@
 /* SPDX-License-Identifier: MIT
  *
- * http ADDRESS CONNECTIONS SECONDS [PATH]: a connection for each request,
- * CONNECTIONS at a time. The client is an orderly one: it asks for `Connection: close`, reads
- * to the server's end of file, checks status and length, and closes then (so the
- * server closes first, and neither side resets). Prints answers per second and
- * the time from connect to end of file.
+ * http ADDRESS CONNECTIONS SECONDS [PATH]: asks one server, with a connection for each
+ * request, CONNECTIONS at a time. Prints answers per second and the time from
+ * connect to end of file. For many servers there is zipf.
  */
 #define _GNU_SOURCE
-#include "grade/bench/load/load.h"
-
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "grade/bench/load/client.h"
+#include "grade/bench/load/stats.h"
 
 #define PORT            80
 #define CONNECTIONS_MAX 1024
-#define ANSWER_MAX      (1 << 20) /* bytes of an answer that are looked at */
-#define SAMPLES_MAX     (1 << 20)
 #define PATIENCE        5000 /* ms without any event until the run fails */
-
-static char request[256];
-static size_t request_length;
-
-struct connection {
-	int socket;
-	double start;
-	size_t received;
-	char head[512]; /* the answer's first bytes */
-};
 
 static struct sockaddr_in server;
 static int events;
-static struct connection connections[CONNECTIONS_MAX];
-static float samples[SAMPLES_MAX]; /* seconds */
+static double start;
+static struct client clients[CONNECTIONS_MAX];
+static struct samples samples;
 static unsigned long answers, errors, bytes;
 
-/* Opens a connection; the request follows when it is writable. */
 static void
-begin(struct connection *c)
+begin(struct client *c)
 {
-	struct epoll_event event = {.events = EPOLLOUT, .data.ptr = c};
-
-	c->socket = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	c->received = 0;
-	c->start = now();
-	if (c->socket < 0)
-		die("socket");
-	if (connect(c->socket, (struct sockaddr *)&server, sizeof(server)) < 0 &&
-	    errno != EINPROGRESS)
+	if (client_begin(c, events, &server) != PENDING)
 		die("connect");
-	if (epoll_ctl(events, EPOLL_CTL_ADD, c->socket, &event) < 0)
-		die("epoll_ctl");
-}
-
-/* Whether the answer is status 200 and as long as it says. */
-static int
-answer_good(struct connection *c)
-{
-	size_t have = c->received < sizeof(c->head) - 1 ? c->received : sizeof(c->head) - 1;
-	char *end, *length;
-
-	c->head[have] = '\0';
-	end = strstr(c->head, "\r\n\r\n");
-	length = strcasestr(c->head, "\r\nContent-Length:");
-	if (strncmp(c->head, "HTTP/1.", 7) != 0 || strncmp(c->head + 8, " 200 ", 5) != 0 || !end)
-		return 0;
-	if (!length || length > end)
-		return 1; /* its end is the end of the connection */
-	return c->received == (size_t)(end + 4 - c->head) + strtoul(length + 17, NULL, 10);
 }
 
 static void
-end(struct connection *c, int good)
+end(struct client *c, enum outcome outcome)
 {
-	close(c->socket);
-	if (good) {
-		samples[answers % SAMPLES_MAX] = (float)(now() - c->start);
+	double at = now();
+
+	client_end(c);
+	if (outcome == GOOD) {
+		samples_add(&samples, at - start, at - c->start);
 		answers++;
 		bytes = c->received;
 	} else {
@@ -85,55 +43,16 @@ end(struct connection *c, int good)
 }
 
 static void
-send_request(struct connection *c)
-{
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
-
-	if (send(c->socket, request, request_length, MSG_NOSIGNAL) != (ssize_t)request_length) {
-		end(c, 0);
-		return;
-	}
-	epoll_ctl(events, EPOLL_CTL_MOD, c->socket, &event);
-}
-
-static void
-receive_answer(struct connection *c)
-{
-	static char rest[65536];
-	ssize_t n;
-
-	do {
-		size_t room = sizeof(c->head) - 1;
-		int head = c->received < room;
-
-		n = recv(c->socket, head ? c->head + c->received : rest,
-			 head ? room - c->received : sizeof(rest), 0);
-		if (n > 0)
-			c->received += (size_t)n;
-	} while (n > 0 && c->received < ANSWER_MAX);
-	if (n < 0 && errno == EAGAIN)
-		return;
-	end(c, n == 0 && answer_good(c));
-}
-
-static int
-compare(const void *a, const void *b)
-{
-	float x = *(const float *)a, y = *(const float *)b;
-
-	return (x > y) - (x < y);
-}
-
-static void
 report(double elapsed)
 {
-	size_t n = answers < SAMPLES_MAX ? answers : SAMPLES_MAX;
+	size_t n;
+	float *sorted = samples_sorted(&samples, 0, samples.count, &n);
 
-	qsort(samples, n, sizeof(*samples), compare);
 	printf("{\"per_second\": %.1f, \"done\": %lu, \"errors\": %lu, \"bytes\": %lu, "
 	       "\"p50_us\": %.0f, \"p99_us\": %.0f}\n",
-	       (double)answers / elapsed, answers, errors, bytes,
-	       n ? (double)samples[n / 2] * 1e6 : 0, n ? (double)samples[n * 99 / 100] * 1e6 : 0);
+	       (double)answers / elapsed, answers, errors, bytes, percentile(sorted, n, 50) * 1e6,
+	       percentile(sorted, n, 99) * 1e6);
+	free(sorted);
 }
 
 /* Serves events until `seconds` have passed. */
@@ -141,7 +60,6 @@ static double
 run(double seconds)
 {
 	struct epoll_event ready[64];
-	double start = now();
 
 	while (now() - start < seconds) {
 		int n = epoll_wait(events, ready, 64, PATIENCE);
@@ -151,12 +69,11 @@ run(double seconds)
 			die("no answer");
 		}
 		for (int i = 0; i < n; i++) {
-			struct connection *c = ready[i].data.ptr;
+			struct client *c = ready[i].data.ptr;
+			enum outcome outcome = client_go_on(c, ready[i].events, "");
 
-			if (ready[i].events & EPOLLOUT && !(ready[i].events & EPOLLERR))
-				send_request(c);
-			else
-				receive_answer(c);
+			if (outcome != PENDING)
+				end(c, outcome);
 		}
 	}
 	return now() - start;
@@ -172,14 +89,12 @@ main(int argc, char **argv)
 		return 2;
 	}
 	server = address(argv[1], PORT);
-	request_length = (size_t)snprintf(request, sizeof(request),
-					  "GET %.128s HTTP/1.1\r\nHost: vm\r\n"
-					  "Connection: close\r\n\r\n",
-					  argc == 5 ? argv[4] : "/");
+	client_prepare(argc == 5 ? argv[4] : "/");
 	at_a_time = number(argv[2], CONNECTIONS_MAX);
 	events = epoll_create1(0);
+	start = now();
 	for (int i = 0; i < at_a_time; i++)
-		begin(&connections[i]);
+		begin(&clients[i]);
 	report(run(number(argv[3], 3600)));
 	return 0;
 }

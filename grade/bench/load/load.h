@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the two load generators share: a clock, and arguments. They run on the
- * host (not in a guest), load one service from one thread, and print one line
+ * What the load generators share: a clock, and arguments. They run on the
+ * host (not in a guest), load services from one thread, and print one line
  * of JSON. A tool that only prints text would have to be scraped.
  */
 #ifndef GRADE_BENCH_LOAD_H
@@ -25,8 +25,7 @@ now(void)
 }
 
 /* Ends the program: status 2, the reason and errno's text on stderr. */
-static inline void
-die(const char *what)
+static inline void __attribute__((noreturn)) die(const char *what)
 {
 	fprintf(stderr, "%s: %s\n", what, strerror(errno));
 	exit(2);
@@ -54,6 +53,19 @@ number(const char *text, int most)
 	if (n < 1 || n > most)
 		die(text);
 	return n;
+}
+
+/* A number from 0 on, perhaps with a fraction. */
+static inline double
+real(const char *text)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	errno = ERANGE;
+	if (*end || end == text || !(value >= 0))
+		die(text);
+	return value;
 }
 
 #endif
