@@ -7,10 +7,11 @@
 
 #include "lib/types.h"
 
-#define SECTOR_SIZE     512u
-#define DISKS_MAX       7u /* disk, swap0 to swap3, and those in RAM */
-#define DISK_NAME_MAX   20
-#define BLOCK_PAGES_MAX 16u /* of one transfer */
+#define SECTOR_SIZE      512u
+#define SECTORS_PER_PAGE (PAGE_SIZE / SECTOR_SIZE)
+#define DISKS_MAX        7u /* disk, swap0 to swap3, and those in RAM */
+#define DISK_NAME_MAX    20
+#define BLOCK_PAGES_MAX  16u /* of one transfer */
 
 enum block_operation {
 	BLOCK_READ,

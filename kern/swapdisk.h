@@ -37,8 +37,22 @@ struct swap_io {
 
 extern u32 swap_disks; /* 0: there is no swap */
 
+/* Option swap=. */
+extern enum swap_mode {
+	SWAP_AUTO,
+	SWAP_NONE,
+	SWAP_DISK,
+	SWAP_RAM,
+} swap_mode;
+
+/* The disk that swap_place calls `number`, below swap_disks. */
+struct block_disk *swap_disk(u32 number);
+
 /* VMs numbered below have a region. */
 u32 swap_regions(void);
+
+/* How many records are in use. */
+u32 swap_io_busy(void);
 
 /* A record for a transfer of this VM; NULL: all SWAP_IO_MAX are in use. */
 struct swap_io *swap_io_new(struct vm *vm);
@@ -56,8 +70,8 @@ void swap_io_start(struct swap_io *io);
  * item may find, when it runs, that the record is gone: then it waits again. */
 void swap_io_wait(struct work *work);
 
-/* Finds the disks swap0 to swap3, or those that the option swap= asks for.
- * Context: boot, after pci_init and vm_table_init. */
+/* Finds the disks swap0 to swap3, or those that the option swap= asks for, and
+ * says what it found. Context: boot, after pci_init and vm_table_init. */
 void swap_init(void);
 
 /* Makes the disk of swap=ram, if that is asked for. Context: boot, after
