@@ -154,8 +154,27 @@ def user_network(port: int | None, number: int = 1, control: int | None = None) 
 
 
 def raw_disk(path: str | PurePath) -> str:
-    """A file of the host, as it is, for a Run's `disk` or `swap`."""
+    """A file of the host, as it is, for a Run's `disk`."""
     return f"format=raw,file={escape(path)}"
+
+
+def swap_disk(path: str | PurePath, throttle: str = "") -> str:
+    """The same for a Run's `swap`: nobody needs its content after the run, so QEMU never waits for
+    the host's disk. `throttle` are QEMU's limits, as in "iops-total=100,bps-total=20000000"."""
+    limits = "".join(f",throttling.{limit}" for limit in throttle.split(",") if limit)
+    return f"{raw_disk(path)},cache=unsafe{limits}"
+
+
+def failing_disk(path: str | PurePath, *faults: str) -> str:
+    """A file on which transfers fail: "read" or "write", or those alone that touch a sector, as in
+    "read@800"."""
+    drive = f"driver=blkdebug,image.driver=file,image.filename={escape(path)}"
+    for number, fault in enumerate(faults):
+        kind, _, sector = fault.partition("@")
+        rule = f"inject-error.{number}"
+        drive += f",{rule}.event=none,{rule}.iotype={kind},{rule}.errno=5"
+        drive += f",{rule}.sector={sector}" if sector else ""
+    return drive
 
 
 def tap_network(interface: str) -> str:

@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import itertools
 import shutil
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from conf.qemu import Module, Run, dgram_network, tap_network, user_network
+from conf import swapfile
+from conf.qemu import Module, Run, dgram_network, swap_disk, tap_network, user_network
 from grade.harness.guest import build
 from grade.harness.keeper import make_folder, remove_folder
 from grade.harness.machine import ICOUNT, Machine
 from grade.harness.tap import TAP, Tap
 from grade.harness.wire import Wire
+
+SWAP_MB = 1600 << 10  # of a swap disk, sparse: the regions of 100,000 VMs
 
 
 class Lab:
@@ -84,12 +88,14 @@ class Lab:
         port: int | None = None,
         control: int | None = None,
         disk: str | None = None,
+        swap: int | Sequence[Path | str] = (),
         icount: bool = False,
         extra: tuple[str, ...] = (),
     ) -> Machine:
         """Start a machine. A module may be given by its guest program's name. `options` are the
         kernel's; the network is a wire, a tap or a user-mode network with `port` (VM 1's page) and
-        `control` (the supervisor's port) forwarded; `disk` is a -drive value."""
+        `control` (the supervisor's port) forwarded; `disk` is a -drive value; `swap` are
+        up to four files or -drive values, or how many swap disks are to be made."""
         run = Run(
             kernel=self.kernel,
             memory=memory,
@@ -97,11 +103,20 @@ class Lab:
             modules=tuple(self.guest(m) if isinstance(m, str) else m for m in modules),
             netdev=_netdev(wire, tap, port, control),
             disk=disk,
+            swap=self._swap(swap),
             extra=(*(ICOUNT if icount else ()), *extra),
         )
         log = self._logs / f"console{next(self._numbers)}.log"
         machine = Machine(run, log, tap.prefix if tap else ())
         return self._stack.enter_context(machine)
+
+    def swap_files(self, disks: int, size_mb: int = SWAP_MB) -> list[Path]:
+        """Sparse files for swap disks."""
+        return swapfile.make(self.folder(), disks, size_mb)
+
+    def _swap(self, swap: int | Sequence[Path | str]) -> tuple[str, ...]:
+        disks = self.swap_files(swap) if isinstance(swap, int) else swap
+        return tuple(swap_disk(disk) if isinstance(disk, Path) else disk for disk in disks)
 
     def wire(self) -> Wire:
         """A network cable for one machine; the test holds its other end."""
