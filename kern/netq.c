@@ -7,6 +7,7 @@
 #include "kern/kernel.h"
 #include "kern/netq.h"
 #include "kern/virq.h"
+#include "kern/wake.h"
 #include "kern/work.h"
 
 #define QUEUE_MAX   256u
@@ -18,29 +19,53 @@
 COUNTER(net_queued);
 COUNTER(net_dropped_full);
 COUNTER(net_dropped_dead);
+COUNTER(net_dropped_wake);
+
+/* Do fewer than `limit` frames of this sender, a VM, lie in the queue? */
+static bool
+has_fewer(const struct vm *vm, u32 sender, u32 limit)
+{
+	u32 count = 0;
+
+	/* It has no more of them here than it has everywhere, this one included. */
+	if (vm_table[sender].packets_sent <= limit)
+		return limit > 0;
+	for (const struct packet *p = vm->queue_head; p && count < limit; p = p->next)
+		count += p->sender == sender;
+	return count < limit;
+}
 
 /* Is there room for a frame of this sender? VMs can't fill a queue so that the
- * outside is shut out; and the fewer packets the uplink has left, the fewer may
- * lie with a VM that doesn't fetch them. */
+ * outside is shut out, nor one VM so that another one is: it may have as many
+ * there as places are left. And the fewer packets the uplink has left, the fewer
+ * may lie with a VM that doesn't fetch them. */
 static bool
 has_room(const struct vm *vm, u32 sender)
 {
 	if (vm->queue_length >= QUEUE_MAX)
 		return false;
 	if (sender != UPLINK)
-		return vm->queue_from_vms < FROM_VMS;
+		return has_fewer(vm, sender, FROM_VMS - vm->queue_from_vms);
 	return vm->queue_length <= packet_uplink_left() / UPLINK_PART;
+}
+
+/* Drops a frame that was for the VM. */
+static bool
+drop(struct vm *vm, struct packet *packet, u32 *reason)
+{
+	vm->packets_dropped++;
+	++*reason;
+	packet_free(packet);
+	return false;
 }
 
 bool
 netq_put(struct vm *vm, struct packet *packet)
 {
-	if (!has_room(vm, packet->sender)) {
-		vm->packets_dropped++;
-		counter_net_dropped_full++;
-		packet_free(packet);
-		return false;
-	}
+	if (!has_room(vm, packet->sender))
+		return drop(vm, packet, &counter_net_dropped_full);
+	if (!wake_allows(vm, packet->sender))
+		return drop(vm, packet, &counter_net_dropped_wake);
 	packet->next = NULL;
 	if (vm->queue_tail)
 		vm->queue_tail->next = packet;

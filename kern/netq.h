@@ -9,7 +9,8 @@
 #include "kern/vm.h"
 
 /* Appends `packet` to the VM's queue, which owns it from then on, and posts
- * VIRQ_NET. A full queue drops it (and frees it): false. */
+ * VIRQ_NET. A queue without room for this sender drops it (and frees it): false. So
+ * does a VM that is out, if the sender has woken too many others lately (wake.h). */
 bool netq_put(struct vm *vm, struct packet *packet);
 
 /* The oldest frame, which stays there; NULL if there is none. */

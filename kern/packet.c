@@ -15,7 +15,6 @@
 #define UPLINK_SHARE     4096u /* packets that the uplink may have under way */
 #define VM_OWN           2u    /* a VM may always have these */
 #define VM_SHARE         4096u /* what all VMs may have together besides */
-#define VM_QUOTA         64u   /* what one of them may have in all */
 #define VM_PART          4u    /* and of the common share: this part of what is left */
 
 _Static_assert(sizeof(struct packet) <= PAGE_SIZE / PACKETS_PER_PAGE, "two fit in a page");
@@ -63,7 +62,7 @@ within_quota(const struct vm *vm)
 	u32 sent = vm->packets_sent;
 
 	return sent < VM_OWN ||
-	       (sent < VM_QUOTA && sent - VM_OWN < (VM_SHARE - shared_packets) / VM_PART);
+	       (sent < PACKETS_PER_VM && sent - VM_OWN < (VM_SHARE - shared_packets) / VM_PART);
 }
 
 /* Charges the VM for a packet. */

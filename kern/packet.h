@@ -12,6 +12,8 @@
 
 #define UPLINK 0x7fffffffu /* as a sender; no VM has this number */
 
+#define PACKETS_PER_VM 64u /* that one VM may have under way, at most */
+
 #define PACKET_HEADER 12 /* bytes that the network card wants before the frame */
 
 struct packet {

@@ -15,6 +15,7 @@
 #include "kern/switch.h"
 #include "kern/trace.h"
 #include "kern/trap.h"
+#include "kern/uplinkq.h"
 #include "kern/virtio.h"
 #include "kern/work.h"
 #include "lib/string.h"
@@ -22,7 +23,8 @@
 #define RX_QUEUE   0
 #define TX_QUEUE   1
 #define RX_BUFFERS VIRTQ_SIZE
-#define BUDGET     16 /* frames taken in one go */
+#define TX_MAX     64u /* frames in the ring: what is there comes before any other */
+#define BUDGET     16  /* frames taken in one go */
 #define KICK_DELAY (NS_PER_MS / 2)
 #define KICK_BATCH 8 /* frames sent before the card is told, if nobody waits */
 
@@ -30,14 +32,12 @@ COUNTER(net_rx_frames);
 COUNTER(net_tx_frames);
 COUNTER(net_dropped_no_buffer);
 COUNTER(net_dropped_no_uplink);
+COUNTER(net_dropped_busy);
 
 static struct pci_device pci_net;
 static struct virtio_device net;
 static struct virtq rx, tx;
 static bool present;
-
-/* Packets that found the ring full, oldest first. */
-static struct packet *backlog, **backlog_tail = &backlog;
 
 static void
 post_buffer(struct packet *packet)
@@ -85,16 +85,24 @@ drain_rx(void)
 	return n == BUDGET;
 }
 
+/* Is there room for one more? A short ring: its order is fixed, while what waits for it
+ * goes by turns. One VM that sends alone can still have all its packets there. */
 static bool
+tx_has_room(void)
+{
+	return tx.free_count > 0 && tx.size - tx.free_count < TX_MAX;
+}
+
+static void
 put_tx(struct packet *packet)
 {
 	struct virtq_piece piece = {kva_to_pa(packet->header), PACKET_HEADER + packet->length,
 				    false};
 
-	return virtq_put(&tx, &piece, 1, packet);
+	virtq_put(&tx, &piece, 1, packet);
 }
 
-/* Frees what was sent, and fills the ring from the backlog. */
+/* Frees what was sent, and fills the ring from those that wait. */
 static void
 reclaim_tx(void)
 {
@@ -105,11 +113,8 @@ reclaim_tx(void)
 		counter_net_tx_frames++;
 		packet_free(packet);
 	}
-	while (backlog && put_tx(backlog)) {
-		backlog = backlog->next;
-		if (!backlog)
-			backlog_tail = &backlog;
-	}
+	while (tx_has_room() && (packet = uplinkq_take()))
+		put_tx(packet);
 }
 
 /* Telling the card is slow. It is done once for a batch, or between quanta; or,
@@ -145,22 +150,30 @@ kick_expire(u64 now)
 
 DEADLINE(net_kick, kick_next, kick_expire);
 
+static void
+drop_tx(struct packet *packet, u32 *reason)
+{
+	++*reason;
+	trace(TRACE_DROP, TRACE_NO_VM, packet->length);
+	packet_free(packet);
+}
+
 void
 uplink_send(struct packet *packet)
 {
 	if (!present) {
-		counter_net_dropped_no_uplink++;
-		packet_free(packet);
+		drop_tx(packet, &counter_net_dropped_no_uplink);
 		return;
 	}
 	trace(TRACE_UPLINK_OUT, TRACE_NO_VM, packet->length);
 	memset(packet->header, 0, PACKET_HEADER);
-	if (tx.free_count == 0)
+	if (!tx_has_room())
 		reclaim_tx();
-	if (backlog || !put_tx(packet)) {
-		packet->next = NULL;
-		*backlog_tail = packet;
-		backlog_tail = &packet->next;
+	if (uplinkq_is_empty() && tx_has_room()) {
+		put_tx(packet);
+	} else if (!uplinkq_put(packet)) {
+		drop_tx(packet, &counter_net_dropped_busy);
+		return;
 	}
 	if (tx.unkicked >= KICK_BATCH)
 		kick_tx();
@@ -172,7 +185,7 @@ uplink_send(struct packet *packet)
 static bool
 tx_awaited(void)
 {
-	return backlog || (packet_awaited() && tx.free_count < tx.size);
+	return !uplinkq_is_empty() || (packet_awaited() && tx.free_count < tx.size);
 }
 
 /* Between quanta: both rings, without an interrupt. Interrupts for what was
@@ -185,7 +198,7 @@ net_poll(void)
 	if (!present)
 		return false;
 	reclaim_tx();
-	kick_tx(); /* also for what the backlog put into the ring */
+	kick_tx(); /* also for what had to wait */
 	virtq_interrupts(&tx, tx_awaited());
 	more = drain_rx();
 	virtq_interrupts(&rx, !more);
@@ -275,11 +288,6 @@ check_rings(enum check_phase phase)
 	if (phase != CHECK_WALK)
 		return held;
 	held = claim_ring(&rx) + claim_ring(&tx);
-	for (struct packet *packet = backlog; packet; packet = packet->next, held++)
-		if (!packet_claim(packet)) {
-			check_problem("%08x waits for the card, but is no packet", (u32)packet);
-			break;
-		}
 	return held;
 }
 

@@ -149,6 +149,9 @@ struct vm {
 	u16 packets_sent;
 	bool send_refused, send_listed;
 	struct vm *send_next;
+
+	u64 wake_full_at; /* wake.c: ns; when it has all its tokens */
+	u16 uplink_round; /* uplinkq.c: where its next frame goes */
 };
 
 #define VM_MAX     65535u /* the highest number: two bytes of an address */

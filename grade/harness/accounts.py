@@ -50,13 +50,13 @@ def check_sums(machine: Machine, forged_by_vms: int = 0) -> dict[str, int]:
     machine.serial.send("\r")  # a look at the card: it doesn't interrupt for what it has sent
     c = wait_rest(machine)
     came = c["net_from_uplink"] + c["net_from_vm"]
-    reasons = ("full", "broadcast", "nobody", "malformed", "source", "supervisor")
+    reasons = ("full", "broadcast", "nobody", "malformed", "source", "supervisor", "wake")
     dropped = sum(c[f"net_dropped_{why}"] for why in reasons)
     went = c["net_queued"] + c["net_to_uplink"] + dropped - forged_by_vms
     # What the switch answers to the uplink came from there: it is in both sums.
     assert came == went, f"{came} frames came into the switch, {went} left it: {c}"
     assert c["net_rx_frames"] == c["net_from_uplink"]
-    lost = c["net_dropped_no_uplink"] + c["net_dropped_no_buffer"]
+    lost = sum(c[f"net_dropped_{why}"] for why in ("no_uplink", "no_buffer", "busy"))
     assert c["net_tx_frames"] + lost == c["net_to_uplink"]
     assert c["virq_posted"] >= c["virq_delivered"] + c["virq_merged"]
     return c

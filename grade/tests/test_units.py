@@ -179,6 +179,19 @@ def test_format_never_writes_past_its_buffer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("part", ["wake", "uplinkq"])
+def test_part_of_the_network_agrees_with_its_model(tmp_path: Path, part: str, seed: int) -> None:
+    """Buckets of tokens never give one too many or too few; the card is shared by turns."""
+    program = tmp_path / part
+    sources = [str(ROOT / f"grade/unit/{part}_test.c"), str(ROOT / f"kern/{part}.c")]
+    subprocess.run(["gcc", *FLAGS, "-o", str(program), *sources], check=True)
+    run = subprocess.run(
+        [str(program), str(seed), "100000"], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0 and "100000 operations agree" in run.stdout, run.stdout
+
+
+@pytest.mark.parametrize("seed", range(4))
 def test_timer_queue_agrees_with_a_scan(tmp_path: Path, seed: int) -> None:
     """One timer, many deadlines: none lost, none early, ties by number, at most 32 at a time."""
     program = tmp_path / "timerq"
