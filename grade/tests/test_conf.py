@@ -329,11 +329,49 @@ def test_memory_grows_with_the_number_of_vms() -> None:
 
 @pytest.mark.parametrize(
     "name, text",
-    [("VMS", "0"), ("VMS", "many"), ("PORT", "65536"), ("MEM", "3"), ("FORWARD", "6379=5")],
+    [
+        ("VMS", "0"),
+        ("VMS", "many"),
+        ("PORT", "65536"),
+        ("MEM", "3"),
+        ("FORWARD", "6379=5"),
+        ("SWAP", "5"),
+        ("SWAPSIZE", "0"),
+    ],
 )
 def test_a_setting_that_makes_no_sense_is_refused(name: str, text: str) -> None:
     with pytest.raises(rundir.RunError, match=f"{name}={text}"):
         run.read_settings("build", {name: text})
+
+
+def test_swap_disks_are_as_large_as_the_regions_of_all_vms(tmp_path: Path) -> None:
+    """Sparse, made for the run and gone after it; KEEP keeps them; files with names stay."""
+    wanted = {"SWAP": "2", "VMS": "1000", "THROTTLE": "iops-total=100"}
+    settings = replace(run.read_settings("build", wanted), build=str(tmp_path))
+    assert settings.swap_mb == 1001 * 8
+    for keep in (False, True):
+        with run.swap_made(replace(settings, keep=keep)) as made:
+            files = [Path(name) for name in made.swap]
+            assert [file.stat().st_size >> 20 for file in files] == [8008, 8008]
+            assert files[0].stat().st_blocks == 0
+            drives = [qemu.swap_disk(file, made.throttle) for file in files]
+        assert [file.exists() for file in files] == [keep, keep]
+    assert run.machine(replace(made, guest="")).swap == tuple(drives)
+    assert drives[1].endswith("swap1,cache=unsafe,throttling.iops-total=100")
+    settings = run.read_settings("build", {"SWAP": str(files[0]), "ARGS": "region=1"})
+    assert settings.swap == (str(files[0]),) and settings.swap_disks == 0
+
+
+def test_a_region_may_be_smaller_than_by_default() -> None:
+    settings = run.read_settings("build", {"SWAP": "1", "VMS": "99", "ARGS": "region=1 x=y"})
+    assert settings.swap_mb == 100
+
+
+def test_faults_of_a_disk_are_rules_of_qemu() -> None:
+    drive = qemu.failing_disk("a,b", "read@800", "write")
+    assert "image.filename=a,,b,inject-error.0.event=none,inject-error.0.iotype=read" in drive
+    assert "inject-error.0.sector=800," in drive
+    assert drive.endswith("inject-error.1.iotype=write,inject-error.1.errno=5")
 
 
 def test_more_ports_are_forwarded_as_asked() -> None:
