@@ -6,9 +6,11 @@
  */
 #include "kern/backing.h"
 #include "kern/frame.h"
+#include "kern/gate.h"
 #include "kern/kernel.h"
 #include "kern/layout.h"
 #include "kern/space.h"
+#include "kern/swap.h"
 #include "kern/trace.h"
 #include "kern/x86.h"
 #include "lib/string.h"
@@ -57,7 +59,8 @@ back_page(struct vm *vm, gva_t page)
 	const u32 *entry = space_entry(vm, page);
 	bool discarded = entry && *entry & PTE_ZERO;
 	pa_t frame = frame_alloc(FRAME_GUEST, true);
-	u32 flags = PTE_P | PTE_U | (!segment || segment->writable ? PTE_W : 0);
+	u32 flags = PTE_P | PTE_U | (!segment || segment->writable ? PTE_W : 0) |
+		    (discarded ? PTE_D : 0); /* not what is behind it otherwise */
 
 	if (frame == FRAME_NONE)
 		return -E_NOMEM;
@@ -65,10 +68,22 @@ back_page(struct vm *vm, gva_t page)
 		frame_free(frame);
 		return -E_NOMEM;
 	}
+	resident_set(frame, vm, page);
 	vm->frames++;
 	backing_pages++;
 	if (segment && !discarded)
 		image_fill(vm->image, segment, page, pa_to_kva(frame));
+	return 0;
+}
+
+int
+backing_image(struct vm *vm, gva_t page)
+{
+#if LAB >= 7
+	if (share)
+		return image_share(vm, page);
+#endif
+	(void)vm, (void)page;
 	return 0;
 }
 
@@ -77,14 +92,10 @@ back_page(struct vm *vm, gva_t page)
 static int
 start_page(struct vm *vm, gva_t page)
 {
-#if LAB >= 7
-	if (share) {
-		int shared = image_share(vm, page);
+	int shared = backing_image(vm, page);
 
-		if (shared)
-			return shared;
-	}
-#endif
+	if (shared)
+		return shared;
 	if (!back_all)
 		return 1;
 	return back_page(vm, page) < 0 ? -E_NOMEM : PAGE_COST;
@@ -110,6 +121,27 @@ backing_start(struct vm *vm, u32 budget)
 	return 0;
 }
 
+#if LAB >= 7
+static int
+copy_page(struct vm *vm, gva_t page)
+{
+	int error;
+
+	if (!swap_may_have_frame(vm))
+		return -E_RESTART;
+	backing_pages++;
+	trace(TRACE_PAGE, vm->number, page | TRACE_PAGE_COPY);
+	error = cow_break(vm, page);
+	if (error == 0) {
+		u32 *entry = space_entry(vm, page);
+
+		*entry |= PTE_D;
+		resident_set(ALIGN_DOWN(*entry, PAGE_SIZE), vm, page);
+	}
+	return error;
+}
+#endif
+
 int
 backing_touch(struct vm *vm, gva_t address, bool write)
 {
@@ -119,22 +151,25 @@ backing_touch(struct vm *vm, gva_t address, bool write)
 	if (page < VREGS_BASE || page >= vm->memory_size)
 		return -E_FAULT;
 	entry = space_entry(vm, page);
+	if (entry && (*entry & (PTE_P | PTE_SWAP)) == PTE_SWAP)
+		return swap_fault(vm, page);
 	if (!entry || !(*entry & PTE_P)) {
-		int error = back_page(vm, page);
+		int error = swap_may_have_frame(vm) ? back_page(vm, page) : -E_RESTART;
 
 		if (error < 0)
 			return error;
 		trace(TRACE_PAGE, vm->number, page | TRACE_PAGE_OWN);
 		entry = space_entry(vm, page);
 	}
-	if (!write || *entry & PTE_W)
+	if (!write)
 		return 0;
-#if LAB >= 7
-	if (*entry & PTE_COW) {
-		backing_pages++;
-		trace(TRACE_PAGE, vm->number, page | TRACE_PAGE_COPY);
-		return cow_break(vm, page);
+	if (*entry & PTE_W) {
+		*entry |= PTE_D; /* the kernel writes through a mapping of its own */
+		return 0;
 	}
+#if LAB >= 7
+	if (*entry & PTE_COW)
+		return copy_page(vm, page);
 #endif
 	return -E_FAULT;
 }
@@ -153,7 +188,7 @@ backing_discard(struct vm *vm, gva_t page)
 		return 0;
 	invlpg(page);
 	if (!(old & PTE_IMAGE)) {
-		frame_free(ALIGN_DOWN(old, PAGE_SIZE));
+		resident_drop(ALIGN_DOWN(old, PAGE_SIZE));
 		vm->frames--;
 	}
 	return 0;

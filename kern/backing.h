@@ -17,10 +17,18 @@
 int backing_start(struct vm *vm, u32 budget);
 
 /*
+ * Maps the image's page at `page` (nothing is mapped there) if VMs of one image share it.
+ * Returns 1 if it did, 0 if there is no such page, or -E_NOMEM.
+ */
+int backing_image(struct vm *vm, gva_t page);
+
+/*
  * Makes the page at `address` usable for a read, or a write: gives it a frame
  * at its first touch, copies a shared page before a write.
  * Returns 0; -E_FAULT if the guest may not do that there; -E_NOMEM if there is
- * no frame. Page faults and the kernel's own accesses both come here.
+ * no frame; -E_RESTART if it is out, or has to wait for a frame: vm->blocked is set
+ * then, and the VM (it runs) has to do again what it was doing when it is READY next. Page faults
+ * and the kernel's own accesses both come here.
  */
 int backing_touch(struct vm *vm, gva_t address, bool write);
 

@@ -65,7 +65,7 @@ check_table(const struct vm *vm, gva_t start, u32 directory_entry)
 		gva_t page = start + i * PAGE_SIZE;
 		u32 entry = table[i];
 
-		if (entry == 0 || entry == PTE_ZERO)
+		if (entry == 0 || entry == PTE_ZERO || entry == PTE_SWAP)
 			continue;
 		if (!(entry & PTE_P) || !(entry & PTE_U) || entry & PTE_G)
 			problem(vm, "an entry that no page has", entry);

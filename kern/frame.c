@@ -17,9 +17,9 @@
 #define LIST_END      0u
 
 static u32 *frame_table; /* by frame number: the next free one, or FRAME_USED + use */
-static u32 frame_limit;  /* frame numbers are below */
 static u32 free_head;    /* frame number, or LIST_END */
 
+u32 frame_limit;
 u32 frame_count[FRAME_USE_COUNT];
 
 u32
@@ -87,6 +87,18 @@ frame_free(pa_t frame)
 	free_head = n;
 	frame_count[use]--;
 	frame_count[FRAME_FREE]++;
+}
+
+void
+frame_set_use(pa_t frame, enum frame_use use)
+{
+	enum frame_use old = frame_use_of(frame);
+
+	if (old == FRAME_FREE || use == FRAME_FREE)
+		panic("frame_set_use: %08x is not a frame in use", frame);
+	frame_table[frame >> PAGE_SHIFT] = FRAME_USED + use;
+	frame_count[old]--;
+	frame_count[use]++;
 }
 
 bool

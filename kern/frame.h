@@ -18,7 +18,9 @@
 	X(PACKET, "packets")             \
 	X(DEVICE, "device rings")        \
 	X(DISK, "disk transfers")        \
-	X(ARGS, "boot arguments")
+	X(ARGS, "boot arguments")        \
+	X(SWAP, "swap transfers")        \
+	X(OWNERS, "owners of frames")
 
 enum frame_use {
 #define X(name, text) FRAME_##name,
@@ -31,6 +33,8 @@ enum frame_use {
 
 /* How many frames are in use for what; frame_count[FRAME_FREE] are left. */
 extern u32 frame_count[FRAME_USE_COUNT];
+
+extern u32 frame_limit; /* frame numbers are below */
 
 /* Bytes that frame_init needs at `table` for RAM that ends at `ram_end`. */
 u32 frame_table_bytes(pa_t ram_end);
@@ -50,6 +54,9 @@ pa_t frame_alloc(enum frame_use use, bool zero);
 /* Gives back a frame that frame_alloc returned. Anything else, and a frame
  * that is free already, is a bug of the kernel: panic. */
 void frame_free(pa_t frame);
+
+/* Says that a frame in use is used for something else from now on. */
+void frame_set_use(pa_t frame, enum frame_use use);
 
 /* For checkers (check.h): the owner of a frame names it. False, unless it is in use
  * for just that and nobody else has named it. What no one names is reported. */

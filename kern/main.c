@@ -25,6 +25,12 @@
 #include "kern/run.h"
 #include "kern/vm.h"
 #endif
+#if LAB >= 4
+#include "kern/evict.h"
+#include "kern/resident.h"
+#include "kern/swapdisk.h"
+#include "kern/vmswap.h"
+#endif
 #if LAB >= 3
 #include "kern/ramdisk.h"
 #include "kern/timerq.h"
@@ -60,6 +66,9 @@ memory_init(void)
 	timerq_init();
 	ramdisk_init();
 #endif
+#if LAB >= 4
+	swapram_init();
+#endif
 	frame_init(boot_take(frame_table_bytes(end)), end, boot_info.usable,
 		   boot_info.usable_count);
 }
@@ -93,10 +102,23 @@ main(u32 magic, pa_t info)
 #if LAB >= 3
 	vdisk_init();
 #endif
+#if LAB >= 4
+	swap_init();
+#endif
 	uart_enable_input();
 	console_flush();
 #if LAB >= 2
+#if LAB >= 4
+	if (swap_disks > 0) {
+		resident_init();
+		vmswap_init();
+	}
+	gatekeeper_init(swap_disks > 0);
+	if (swap_disks > 0)
+		reclaim_init();
+#else
 	gatekeeper_init(false);
+#endif
 	vm_create_all();
 	console_flush();
 	monitor_prompt();

@@ -39,6 +39,13 @@ option_when_done(const char *value)
 OPTION("when-done", option_when_done, "exit or stay, when the last VM has ended");
 
 void
+run_flush(struct vm *vm, gva_t page)
+{
+	if (loaded == vm)
+		invlpg(page);
+}
+
+void
 run_unload(struct vm *vm)
 {
 	if (loaded != vm)

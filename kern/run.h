@@ -20,6 +20,10 @@ NORETURN void run_loop(void);
  * once; otherwise nothing happens. */
 void run_posted(struct vm *vm);
 
+/* The page's entry in the VM's page table was changed: makes sure that the processor
+ * has no copy of it. */
+void run_flush(struct vm *vm, gva_t page);
+
 /* Makes sure that the processor doesn't use the VM's address space. */
 void run_unload(struct vm *vm);
 

@@ -25,6 +25,7 @@ int space_create(struct vm *vm);
  * it is given the kernel's first.
  */
 #define SPACE_TABLE_COST 16u
+#define SPACE_SLICE      64u /* a budget for one slice of work */
 bool space_destroy(struct vm *vm, u32 budget);
 
 /*

@@ -55,6 +55,8 @@ enum trace_kind {
 /* What a page got. */
 #define TRACE_PAGE_OWN  0u /* a frame, at its first touch */
 #define TRACE_PAGE_COPY 1u /* its copy of a shared one */
+#define TRACE_PAGE_IN   2u /* what its region has of it */
+#define TRACE_PAGE_GONE 3u /* it has lost its frame */
 
 struct trace_event {
 	u64 when; /* 0: never written */

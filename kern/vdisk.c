@@ -47,12 +47,16 @@ vdisk_start(struct vm *vm, enum block_operation operation, const struct disk_ele
 void
 vdisk_finish(struct vdisk_transfer *transfer, i32 status)
 {
+	struct vm *vm = transfer->of->vm;
+
 	vdisk_deactivate(transfer);
 	vdisk_count_end(transfer, status);
-	if (vm_lives(transfer->of->vm))
+	if (vm_lives(vm)) {
 		vdisk_tell(transfer, status);
-	else
+		vm_release(vm); /* it may be about to go out */
+	} else {
 		vdisk_drop(transfer);
+	}
 }
 
 void

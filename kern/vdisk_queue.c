@@ -274,11 +274,12 @@ vdisk_busy(const struct vm *vm, gva_t address)
 	return false;
 }
 
-/* An ending VM stays as it is while the device has transfers of it. */
+/* A VM that ends, or goes out, stays as it is while there are transfers of it. One that
+ * ends has none that wait (vdisk_end). */
 static bool
 holds(const struct vm *vm)
 {
-	return vm->disks && vm->disks->active;
+	return vm->disks && (vm->disks->active || vm->disks->waiting.first);
 }
 
 VM_HOLD(holds);

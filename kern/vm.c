@@ -13,8 +13,7 @@
 #include "lib/format.h"
 #include "lib/string.h"
 
-#define DESTROY_BUDGET 64   /* units of space_destroy in one slice of work */
-#define ENDINGS        256u /* of which the reasons are kept */
+#define ENDINGS 256u /* of which the reasons are kept */
 
 COUNTER(vms_killed);
 COUNTER(vms_terminated);
@@ -61,7 +60,7 @@ free_slice(struct work *work)
 
 	if (vm_is_held(vm))
 		return false; /* until vm_release */
-	if (space_destroy(vm, DESTROY_BUDGET))
+	if (space_destroy(vm, SPACE_SLICE))
 		return true;
 	vm_enter_state(vm, VM_DEAD);
 	return false;

@@ -256,8 +256,8 @@ struct vm_hook {
 #define VM_HOOK(name, create, destroy) \
 	TABLE_ENTRY(vm_hooks, struct vm_hook) vm_hook_##name = {create, destroy}
 
-/* Files that use an ending VM's memory for a while yet (a transfer is under way)
- * hold it: none of it is freed, it stays DYING. Whoever has held it calls
+/* Files that use the memory of a VM that ends, or goes out, for a while yet (a transfer
+ * is under way) hold it: none of it is freed, it stays DYING, or LEAVING. Whoever has held it calls
  * vm_release when it no longer does. */
 struct vm_hold {
 	bool (*holds)(const struct vm *vm);
@@ -278,6 +278,8 @@ bool vm_is_held(const struct vm *vm);
 
 /* The file that takes VMs out and brings them in again (vmswap.c). Both are sliced. */
 struct vm_mover {
+	u32 (*regions)(void);        /* VMs numbered below can go out */
+	u32 (*region_size)(void);    /* bytes: no VM may have more memory */
 	void (*out)(struct vm *vm);  /* LEAVING; it will be OUT */
 	int (*enter)(struct vm *vm); /* ENTERING, a slice: 0: all is done; 1: there is more
 				      * to do; -E_AGAIN: it adds the VM's work itself, later */

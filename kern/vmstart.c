@@ -191,7 +191,12 @@ vm_start(struct vm *vm, u32 budget)
 	vm->starts++;
 	first_budget = budget;
 	vm_enter_state(vm, VM_QUEUED);
-	gate_run(1);
+	if (vm_mover && vm->number >= vm_mover->regions())
+		vm_kill(vm, "not created: the swap disks have no region for it");
+	else if (vm_mover && vm->memory_size > vm_mover->region_size())
+		vm_kill(vm, "not created: larger than a region on the swap disks");
+	else
+		gate_run(1);
 	first_budget = VM_START_BUDGET;
 	return vm->state == VM_DYING ? -E_NOMEM : 0;
 }
