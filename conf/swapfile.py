@@ -8,6 +8,7 @@ so it goes when its run ends, unless somebody wants to look at it.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -47,9 +48,18 @@ def make(folder: Path, disks: int, size_mb: int) -> list[Path]:
 @contextlib.contextmanager
 def made(top: Path, disks: int, size_mb: int, keep: bool = False) -> Iterator[list[Path]]:
     """The same in a new folder below `top`, which goes at the end, unless it is to be kept."""
-    folder = Path(tempfile.mkdtemp(prefix="swap-", dir=top))
+    _remove_dead(top)
+    prefix = "swap-kept-" if keep else f"swap-{os.getpid()}-"
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=top))
     try:
         yield make(folder, disks, size_mb)
     finally:
         if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_dead(top: Path) -> None:
+    """Remove what runs left behind that were killed. A QEMU that still has the files keeps them."""
+    for folder in top.glob("swap-[0-9]*-*"):
+        if not Path("/proc", folder.name.split("-")[1]).exists():
             shutil.rmtree(folder, ignore_errors=True)

@@ -11,7 +11,7 @@
 #include "lib/abi.h"
 #include "lib/string.h"
 
-#define MOVE_BUDGET 16u /* pages that are moved in one interrupt */
+#define MOVE_BUDGET 12u /* pages that are moved in one interrupt */
 
 static struct planned_disk *planned; /* all of them */
 
@@ -161,43 +161,63 @@ move_data(struct planned_disk *disk, const struct block_request *request)
 	}
 }
 
-/* The first pending transfer is over. Returns how many pages were moved. */
+/* About how many pages it takes to move what a request moves. */
 static u32
+cost(const struct block_request *request)
+{
+	return 1 + request->bytes / PAGE_SIZE;
+}
+
+static void
 end_first(struct planned_disk *disk)
 {
 	struct block_request *request = disk->pending;
-	u32 pages = 1 + request->bytes / PAGE_SIZE;
 
 	disk->pending = request->next;
 	if (request->result == 0 && !move_data(disk, request))
 		request->result = -E_IO;
 	block_end(request, request->result);
-	return pages;
 }
 
+/* Ends transfers that are over, as many as the budget allows, but at least one. */
 static void
 expire(struct planned_disk *disk, u64 now)
 {
-	for (u32 n = 0; n < MOVE_BUDGET && disk->pending && disk->pending->when <= now;)
-		n += end_first(disk);
+	u32 n = 0;
+
+	while (disk->pending && disk->pending->when <= now) {
+		if (n && n + cost(disk->pending) > MOVE_BUDGET)
+			break;
+		n += cost(disk->pending);
+		end_first(disk);
+	}
+}
+
+/* The disk whose first transfer ends first; NULL: none has any. */
+static struct planned_disk *
+first_disk(void)
+{
+	struct planned_disk *first = NULL;
+
+	for (struct planned_disk *disk = planned; disk; disk = disk->next)
+		if (disk->pending && (!first || disk->pending->when < first->pending->when))
+			first = disk;
+	return first;
 }
 
 static u64
 planned_next(void)
 {
-	u64 next = TIME_NEVER;
+	struct planned_disk *disk = first_disk();
 
-	for (struct planned_disk *disk = planned; disk; disk = disk->next)
-		if (disk->pending)
-			next = MIN(next, disk->pending->when);
-	return next;
+	return disk ? disk->pending->when : TIME_NEVER;
 }
 
+/* One disk at a time; the next one's turn comes in an entry of its own. */
 static void
 planned_expire(u64 now)
 {
-	for (struct planned_disk *disk = planned; disk; disk = disk->next)
-		expire(disk, now);
+	expire(first_disk(), now);
 }
 
 DEADLINE(planned, planned_next, planned_expire);
