@@ -10,9 +10,12 @@
 #include "kern/wake.h"
 #include "kern/work.h"
 
-#define QUEUE_MAX   256u
-#define FROM_VMS    128u /* places of those that VMs' frames may take: the rest is the uplink's */
+#define QUEUE_MAX   288u
+#define FROM_VMS    160u /* places of those that VMs' frames may take: the rest is the uplink's */
+#define NEWCOMERS   32u  /* the last of these are for VMs that have no frame there */
 #define UPLINK_PART 16u  /* one queue may hold this part of what the uplink has left */
+
+_Static_assert(2 * PACKETS_PER_VM <= FROM_VMS - NEWCOMERS, "who sends alone is never dropped");
 
 #define ORPHANS_PER_SLICE 16u
 
@@ -37,15 +40,17 @@ has_fewer(const struct vm *vm, u32 sender, u32 limit)
 
 /* Is there room for a frame of this sender? VMs can't fill a queue so that the
  * outside is shut out, nor one VM so that another one is: it may have as many
- * there as places are left. And the fewer packets the uplink has left, the fewer
- * may lie with a VM that doesn't fetch them. */
+ * there as places are left (alone: all that it may have under way). And the fewer
+ * packets the uplink has left, the fewer may lie with a VM that doesn't fetch them. */
 static bool
 has_room(const struct vm *vm, u32 sender)
 {
+	u32 left = FROM_VMS - MIN((u32)vm->queue_from_vms, FROM_VMS);
+
 	if (vm->queue_length >= QUEUE_MAX)
 		return false;
 	if (sender != UPLINK)
-		return has_fewer(vm, sender, FROM_VMS - vm->queue_from_vms);
+		return has_fewer(vm, sender, left > NEWCOMERS ? left - NEWCOMERS : left > 0);
 	return vm->queue_length <= packet_uplink_left() / UPLINK_PART;
 }
 
