@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What must hold: at every moment (the kernel's own checker finds nothing, each page
+ * is what its VM wrote last), and within a bounded time (nobody waits for ever, no
+ * event is lost). VMs end only when they are told to, or when their disk fails.
+ */
+#include "grade/unit/world/world.h"
+#include "kern/check.h"
+#include "kern/clock.h"
+#include "kern/run.h"
+#include "lib/string.h"
+
+#define CHECK_PERIOD  32u  /* events between looks at everything; on average */
+#define VERIFY_PERIOD 512u /* and between comparisons of all memory */
+
+/* How long a VM may be in a state, in virtual time. */
+static const u64 limits[VM_STATE_COUNT] = {
+	[VM_READY] = 20 * NS_PER_S,  [VM_WAITING] = 30 * NS_PER_S,  [VM_LEAVING] = 20 * NS_PER_S,
+	[VM_QUEUED] = 60 * NS_PER_S, [VM_ENTERING] = 30 * NS_PER_S, [VM_DYING] = 20 * NS_PER_S,
+};
+
+static struct {
+	u8 state;
+	u32 starts;
+	u64 since;
+} seen[WORLD_VMS];
+
+static void
+count_change(u8 old, u8 state)
+{
+	world_count.outs += old == VM_LEAVING && state != VM_DYING;
+	world_count.requeued += old == VM_LEAVING && state == VM_QUEUED;
+	world_count.ins += old == VM_ENTERING && state != VM_DYING;
+}
+
+static void
+watch_vm(const struct vm *vm)
+{
+	u64 limit = limits[vm->state];
+
+	if (seen[vm->number].state != vm->state || seen[vm->number].starts != vm->starts) {
+		count_change(seen[vm->number].state, vm->state);
+		seen[vm->number].state = vm->state;
+		seen[vm->number].starts = vm->starts;
+		seen[vm->number].since = world_time;
+	}
+	if (limit && world_time - seen[vm->number].since > limit)
+		world_fail(vm->number, "is %s since %llu us", vm_state_name(vm->state),
+			   seen[vm->number].since / NS_PER_US);
+	if ((vm->state == VM_IDLE || vm->state == VM_OUT) && guest_owed(vm))
+		world_fail(vm->number, "is %s, but wasn't told of %x", vm_state_name(vm->state),
+			   guest_owed(vm));
+}
+
+void
+watch(void)
+{
+	for (u32 i = 1; i < WORLD_VMS; i++)
+		watch_vm(&vm_table[i]);
+	if (rnd(CHECK_PERIOD) == 0) {
+		world_count.checks++;
+		if (check_all() > 0)
+			world_fail(WORLD_VMS, "the checker finds problems");
+	}
+	if (rnd(VERIFY_PERIOD) == 0)
+		for (u32 i = 1; i < WORLD_VMS; i++)
+			if (vm_is_in(&vm_table[i]))
+				guest_verify_all(&vm_table[i]);
+}
+
+/* "vm 3: killed: why" */
+void
+watch_killed(const char *line)
+{
+	const char *colon = strchr(line, ':');
+	u32 number = 0;
+
+	if (strncmp(line, "vm ", 3) != 0 || !colon || strncmp(colon, ": killed: ", 10) != 0)
+		return;
+	for (const char *p = line + 3; p < colon; p++)
+		number = number * 10 + (u32)(*p - '0');
+	if (strncmp(colon + 10, "by the world", 12) == 0)
+		return;
+	if (!disk_failed(&vm_table[number]))
+		world_fail(number, "is killed for no reason: %s", line);
+	world_count.deaths_by_failure++;
+}
