@@ -8,15 +8,14 @@
  */
 #include "kern/check.h"
 #include "kern/clock.h"
-#include "kern/gatekeeper.h"
+#include "kern/gate_fifo.h"
 #include "kern/kernel.h"
-#include "kern/vmqueue.h"
 
 #define RESIDENCY_MS 200u
 #define LOOKS_MAX    32u /* at VMs that are in, for one that may leave */
 
-static struct vm_queue asking;        /* QUEUED */
-static struct vm_queue idlers;        /* IDLE, longest first */
+struct vm_queue gate_asking;          /* QUEUED */
+struct vm_queue gate_idlers;          /* IDLE, longest first */
 static struct vm *in_first, *in_last; /* those that are in, by when they came */
 
 static u32
@@ -25,31 +24,31 @@ ms(u64 time)
 	return (u32)(time / NS_PER_MS);
 }
 
-static void
+void
 fifo_request(struct vm *vm)
 {
-	vm_queue_put(&asking, vm);
+	vm_queue_put(&gate_asking, vm);
 }
 
-static void
+void
 fifo_withdraw(struct vm *vm)
 {
-	vm_queue_remove(&asking, vm);
+	vm_queue_remove(&gate_asking, vm);
 }
 
 static struct vm *
 fifo_next(void)
 {
-	return asking.first;
+	return gate_asking.first;
 }
 
 static void
 fifo_admit(struct vm *vm)
 {
-	vm_queue_remove(&asking, vm);
+	vm_queue_remove(&gate_asking, vm);
 }
 
-static void
+void
 fifo_entered(struct vm *vm)
 {
 	vm->entered = ms(clock_now());
@@ -62,7 +61,7 @@ fifo_entered(struct vm *vm)
 	in_last = vm;
 }
 
-static void
+void
 fifo_left(struct vm *vm)
 {
 	if (vm->in_prev)
@@ -76,16 +75,16 @@ fifo_left(struct vm *vm)
 	vm->in_next = vm->in_prev = NULL;
 }
 
-static void
+void
 fifo_idle(struct vm *vm)
 {
-	vm_queue_put(&idlers, vm);
+	vm_queue_put(&gate_idlers, vm);
 }
 
 static void
 fifo_awake(struct vm *vm)
 {
-	vm_queue_remove(&idlers, vm);
+	vm_queue_remove(&gate_idlers, vm);
 }
 
 /* May a VM that isn't idle be asked to leave? Not while a page is on its way to it, and
@@ -107,11 +106,11 @@ to_the_end(struct vm *vm)
 	vm->entered = entered;
 }
 
-static struct vm *
+struct vm *
 fifo_victim(u64 now, u64 *again)
 {
-	if (idlers.first)
-		return idlers.first;
+	if (gate_idlers.first)
+		return gate_idlers.first;
 	for (u32 looks = 0; looks < LOOKS_MAX && in_first; looks++) {
 		struct vm *vm = in_first;
 		u32 stayed = ms(now) - vm->entered;
@@ -152,10 +151,10 @@ check_fifo(enum check_phase phase)
 	struct vm *before = NULL;
 	u32 n = 0;
 
-	if (phase != CHECK_END || gatekeeper->next != fifo_next)
+	if (phase != CHECK_END || gatekeeper->request != fifo_request)
 		return 0;
-	check_list(&asking, VM_QUEUED);
-	check_list(&idlers, VM_IDLE);
+	check_list(&gate_asking, VM_QUEUED);
+	check_list(&gate_idlers, VM_IDLE);
 	for (struct vm *vm = in_first; vm && n < vm_count; before = vm, vm = vm->in_next, n++)
 		CHECK_THAT(vm_is_in(vm) && vm->in_prev == before,
 			   "vm %u is in the list of those that are in, but %s", vm->number,

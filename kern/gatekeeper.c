@@ -43,7 +43,7 @@ option_gate(const char *value)
 	return gatekeeper && strcmp(gatekeeper->name, value) == 0 ? 0 : -1;
 }
 
-OPTION("gate", option_gate, "all, fifo, ...: who has memory (all: everybody)");
+OPTION("gate", option_gate, "fifo, heat or all: who has memory (all: everybody)");
 
 static bool
 gate_slice(struct work *work)

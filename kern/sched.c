@@ -21,7 +21,7 @@ option_sched(const char *value)
 	return scheduler && strcmp(scheduler->name, value) == 0 ? 0 : -1;
 }
 
-OPTION("sched", option_sched, "rr or turn (rr: from lab 4)");
+OPTION("sched", option_sched, "rr, plain or turn (rr, plain: from lab 4)");
 
 void
 sched_init(void)

@@ -82,6 +82,7 @@ struct vm {
 	u32 promise;
 	struct vm *in_next, *in_prev; /* gate_fifo.c: of all that are in, by when they came */
 	u32 entered;                  /* ms; when it came in */
+	u8 heat;                      /* gate_heat.c */
 
 	/* gate.c: it can't go on before a page is there, or a frame; its virtual
 	 * instruction is to be carried out again then */
