@@ -50,7 +50,7 @@ run_phase(enum check_phase phase)
 __attribute__((noinline)) u32
 check_all(void)
 {
-	char text[160];
+	char text[232]; /* with what is around it, the most that kprintf prints */
 	u32 at = 0;
 
 	problems = 0;

@@ -11,7 +11,7 @@
 #include "lib/abi.h"
 #include "lib/string.h"
 
-#define MOVE_BUDGET 12u /* pages that are moved in one interrupt */
+#define MOVE_BUDGET 4u /* pages that are moved in one entry: 3,000 instructions each */
 
 static struct planned_disk *planned; /* all of them */
 
@@ -134,63 +134,47 @@ planned_start(struct block_disk *block_disk, struct block_request *request)
 	deadline_changed(request->when);
 }
 
+/* A transfer is moved in parts: pages, if it has any. Moves one. False: it fails. */
 static bool
-move_pages(struct planned_disk *disk, const struct block_request *request)
+move_part(struct planned_disk *disk, const struct block_request *request, u32 part)
 {
-	for (u32 i = 0; i < request->page_count; i++)
-		if (!disk->move(disk, request->operation, request->sector + i * SECTORS_PER_PAGE,
-				pa_to_kva(request->pages[i]), PAGE_SIZE))
-			return false;
-	return true;
-}
+	u64 sector = request->sector + part * SECTORS_PER_PAGE;
 
-static bool
-move_data(struct planned_disk *disk, const struct block_request *request)
-{
 	switch (request->operation) {
 	case BLOCK_FLUSH:
 		return true;
 	case BLOCK_ZERO:
-		return disk->move(disk, BLOCK_ZERO, request->sector, NULL,
-				  request->sectors * SECTOR_SIZE);
+		return disk->move(disk, BLOCK_ZERO, sector, NULL, request->sectors * SECTOR_SIZE);
 	default:
 		if (request->pages)
-			return move_pages(disk, request);
-		return disk->move(disk, request->operation, request->sector,
-				  pa_to_kva(request->memory), request->bytes);
+			return disk->move(disk, request->operation, sector,
+					  pa_to_kva(request->pages[part]), PAGE_SIZE);
+		return disk->move(disk, request->operation, sector, pa_to_kva(request->memory),
+				  request->bytes);
 	}
 }
 
-/* About how many pages it takes to move what a request moves. */
-static u32
-cost(const struct block_request *request)
-{
-	return 1 + request->bytes / PAGE_SIZE;
-}
-
+/* Moves a part of the first transfer; behind the last, or a failure, it ends. */
 static void
-end_first(struct planned_disk *disk)
+advance(struct planned_disk *disk)
 {
 	struct block_request *request = disk->pending;
+	u32 parts = request->pages ? request->page_count : 1;
 
-	disk->pending = request->next;
-	if (request->result == 0 && !move_data(disk, request))
+	if (request->result == 0 && !move_part(disk, request, disk->moved))
 		request->result = -E_IO;
+	if (request->result == 0 && ++disk->moved < parts)
+		return;
+	disk->moved = 0;
+	disk->pending = request->next;
 	block_end(request, request->result);
 }
 
-/* Ends transfers that are over, as many as the budget allows, but at least one. */
 static void
 expire(struct planned_disk *disk, u64 now)
 {
-	u32 n = 0;
-
-	while (disk->pending && disk->pending->when <= now) {
-		if (n && n + cost(disk->pending) > MOVE_BUDGET)
-			break;
-		n += cost(disk->pending);
-		end_first(disk);
-	}
+	for (u32 n = 0; n < MOVE_BUDGET && disk->pending && disk->pending->when <= now; n++)
+		advance(disk);
 }
 
 /* The disk whose first transfer ends first; NULL: none has any. */

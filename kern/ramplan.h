@@ -2,7 +2,7 @@
  *
  * Disks in RAM that behave as a plan says, for runs that must be the same each
  * time: every transfer takes the time, and has the result, that the plan has for
- * it, whatever the host does. The data moves when the transfer ends.
+ * it, whatever the host does. The data moves when that time is over.
  */
 #ifndef KERN_RAMPLAN_H
 #define KERN_RAMPLAN_H
@@ -46,6 +46,7 @@ struct planned_disk {
 	u32 at;                        /* in the plan */
 	u32 started[BLOCK_ZERO + 1];   /* so far, by operation */
 	struct block_request *pending; /* by when they end */
+	u32 moved;                     /* pages of the first */
 };
 
 /* What the options say, "20us,5ms:eio,..." and "write@17,..."; 0, or -1. */

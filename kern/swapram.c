@@ -90,7 +90,7 @@ page_address(u32 page)
 	return reserve + (size_t)page * PAGE_SIZE;
 }
 
-/* A zeroed page for `block`, which has none; NONE when there is none left. */
+/* A page for `block`, which has none; NONE when there is none left. */
 static u32
 take_page(u32 block)
 {
@@ -101,7 +101,6 @@ take_page(u32 block)
 	free_page = holdings[page].next;
 	holdings[page] = (struct holding){block, *chain_of(block)};
 	*chain_of(block) = page;
-	memset(page_address(page), 0, PAGE_SIZE);
 	used++;
 	return page;
 }
@@ -140,10 +139,13 @@ move_piece(enum block_operation operation, u64 sector, void *memory, u32 bytes)
 		memset(memory, 0, bytes);
 		return true;
 	}
-	if (page == NONE)
+	if (page == NONE) {
 		page = take_page(block);
-	if (page == NONE)
-		return refuse_write();
+		if (page == NONE)
+			return refuse_write();
+		if (bytes < PAGE_SIZE)
+			memset(page_address(page), 0, PAGE_SIZE);
+	}
 	if (operation == BLOCK_READ)
 		memcpy(memory, page_address(page) + offset, bytes);
 	else
