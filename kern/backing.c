@@ -188,7 +188,7 @@ backing_discard(struct vm *vm, gva_t page)
 		return 0;
 	invlpg(page);
 	if (!(old & PTE_IMAGE)) {
-		resident_drop(ALIGN_DOWN(old, PAGE_SIZE));
+		resident_drop(vm, ALIGN_DOWN(old, PAGE_SIZE));
 		vm->frames--;
 	}
 	return 0;

@@ -232,7 +232,7 @@ check_gate(enum check_phase phase)
 		   "the gate has promised %u frames and waits for %u, not %u, %u", promised,
 		   gate_leaving, promises, leaving);
 	for (struct vm *vm = waiters.first; vm && listed < vm_count; before = vm, vm = vm->next) {
-		CHECK_THAT(vm->state == VM_WAITING && vm->prev == before && vm->swap_ios == 0,
+		CHECK_THAT(vm->state == VM_WAITING && vm->prev == before,
 			   "vm %u waits for a frame, but is %s", vm->number,
 			   vm_state_name(vm->state));
 		listed++;

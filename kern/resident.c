@@ -75,12 +75,14 @@ resident_is_busy(pa_t frame)
 }
 
 void
-resident_drop(pa_t frame)
+resident_drop(struct vm *vm, pa_t frame)
 {
-	if (resident_is_busy(frame))
-		frame_set_use(frame, FRAME_SWAP);
-	else
+	if (!resident_is_busy(frame)) {
 		frame_free(frame);
+		return;
+	}
+	frame_set_use(frame, FRAME_SWAP);
+	vm->swap_dropped++;
 }
 
 bool

@@ -22,8 +22,8 @@ void resident_set_busy(pa_t frame, bool busy);
 bool resident_is_busy(pa_t frame);
 
 /* Gives back a frame of a page that its VM has no longer: at once, or when the write
- * that it is part of has ended (swap.c). */
-void resident_drop(pa_t frame);
+ * that it is part of has ended (swap.c); vm->swap_dropped counts those. */
+void resident_drop(struct vm *vm, pa_t frame);
 
 /* The hand that goes round all frames. */
 struct resident {

@@ -189,6 +189,7 @@ clean_done(struct swap_io *io, int status)
 
 		if (frame_use_of(frame) == FRAME_SWAP) { /* dropped meanwhile */
 			frame_free(frame);
+			vm->swap_dropped--;
 			continue;
 		}
 		resident_set_busy(frame, false);
@@ -231,7 +232,9 @@ swap_clean(struct vm *vm, gva_t page)
 {
 	gva_t block = ALIGN_DOWN(page, swap_block_pages * PAGE_SIZE);
 	gva_t end = MIN(block + swap_block_pages * PAGE_SIZE, vm->memory_size);
-	struct swap_io *io = swap_io_new(vm);
+	/* A block that was discarded is perhaps still being written: two writes of one
+	 * block may end in any order. */
+	struct swap_io *io = vm->swap_dropped == 0 ? swap_io_new(vm) : NULL;
 
 	if (!io)
 		return false;

@@ -59,7 +59,7 @@ swap_may_have_frame(struct vm *vm)
 }
 
 #define resident_set(frame, vm, page) ((void)0)
-#define resident_drop(frame)          frame_free(frame)
+#define resident_drop(vm, frame)      frame_free(frame)
 
 #endif
 #endif

@@ -93,6 +93,7 @@ struct vm {
 	 * it is on the way */
 	bool has_region;
 	u16 swap_ios;
+	u16 swap_dropped; /* frames of these that the VM has discarded meanwhile */
 	u16 working_set;
 	pa_t map;
 

@@ -116,6 +116,27 @@ check_read(const struct transfer *t)
 				   io_of(t->request)->block + i);
 }
 
+/* Nothing else is under way where this one writes, or writes where this one is: which
+ * of the two is done last nobody knows. */
+static void
+check_alone(const struct transfer *t)
+{
+	const struct block_request *r = t->request;
+
+	for (u32 i = 0; i < under_way; i++) {
+		const struct block_request *other = transfers[i].request;
+
+		if (other == r || transfers[i].disk != t->disk ||
+		    (r->operation == BLOCK_READ && other->operation == BLOCK_READ) ||
+		    r->sector + r->bytes / SECTOR_SIZE <= other->sector ||
+		    other->sector + other->bytes / SECTOR_SIZE <= r->sector)
+			continue;
+		world_fail(io_of(t->request)->vm->number,
+			   "two transfers of block %u are under way, one is a write",
+			   io_of(t->request)->block);
+	}
+}
+
 static void
 start(struct block_disk *disk, struct block_request *request)
 {
@@ -130,6 +151,7 @@ start(struct block_disk *disk, struct block_request *request)
 	if (booting() || request->operation == BLOCK_FLUSH)
 		return;
 	check_frames(t);
+	check_alone(t);
 	if (request->operation == BLOCK_READ)
 		check_read(t);
 	else if (t->early)

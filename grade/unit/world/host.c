@@ -40,6 +40,7 @@
 #define SIGFPE  8
 #define SIGSEGV 11
 
+#define SHOWN            100u
 #define RAM_FRAMES_EXTRA 400u /* the trace, the tables */
 
 u32 kernel_directory[PTES_PER_TABLE] __attribute__((aligned(PAGE_SIZE)));
@@ -149,7 +150,7 @@ print_events(u32 vm)
 	char text[128];
 	u32 shown = 0;
 
-	for (u32 n = 0; trace_ring && n < 4000 && shown < 60; n++) {
+	for (u32 n = 0; trace_ring && n < 65000 && shown < SHOWN; n++) {
 		event = (event == trace_ring ? trace_end : event) - 1;
 		if (!event->when)
 			break;

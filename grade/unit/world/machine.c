@@ -20,6 +20,7 @@
 #include "kern/trap.h"
 
 #define TLB_ENTRIES 32u
+#define SLICE_NS    10000u /* what a slice of the kernel's work takes */
 
 u64 world_time = NS_PER_MS;
 u64 timer_deadline = TIME_NEVER;
@@ -133,6 +134,7 @@ cpu_breathe(void)
 {
 	u32 vector;
 
+	world_time += SLICE_NS;
 	for (u32 n = 0; n < 4 && (vector = due()); n++) {
 		struct trapframe frame = {.vector = vector, .cs = SEL_KCODE};
 
