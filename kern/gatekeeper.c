@@ -49,6 +49,7 @@ static bool
 gate_slice(struct work *work)
 {
 	(void)work;
+	gate_frames_freed();
 	gate_run(ADMIT_SLICE);
 	return false;
 }
@@ -93,6 +94,7 @@ gate_count(struct vm *vm, enum vm_state old, enum vm_state state)
 
 	if (old == VM_ENTERING) {
 		promised -= vm->promise;
+		gate_kick();
 		if (state != VM_DYING)
 			gatekeeper->entered(vm);
 	} else if (old == VM_LEAVING) {
@@ -107,7 +109,7 @@ gate_count(struct vm *vm, enum vm_state old, enum vm_state state)
 	} else if (state == VM_LEAVING) {
 		vm->promise = vm->frames + OVERHEAD;
 		gate_leaving += vm->promise;
-	} else if (state == VM_DEAD || state == VM_QUEUED) {
+	} else if (state == VM_DEAD) {
 		gate_kick();
 	}
 }
@@ -167,8 +169,15 @@ gate_run(u32 count)
 void
 gate_kick(void)
 {
-	if (vm_state_count[VM_QUEUED] > 0)
+	if (vm_state_count[VM_QUEUED] > 0 || waiters.first)
 		work_add(&gate_work);
+}
+
+void
+gate_request(struct vm *vm)
+{
+	gatekeeper->request(vm);
+	gate_kick();
 }
 
 static u64

@@ -69,7 +69,10 @@ u32 gate_need(const struct vm *vm);
  * Context: any in the kernel. */
 void gate_run(u32 count);
 
-/* Calls gate_run, soon: something has changed. */
+/* For state.c: a VM is QUEUED. */
+void gate_request(struct vm *vm);
+
+/* There may be more frames than before, or more who want one: sees to it, soon. */
 void gate_kick(void);
 
 /* Sends out one VM, or none if nobody may leave; true if it did. */

@@ -95,7 +95,7 @@ join_queue(struct vm *vm, enum vm_state state)
 	else if (state == VM_IDLE)
 		gatekeeper->idle(vm);
 	else if (state == VM_QUEUED)
-		gatekeeper->request(vm);
+		gate_request(vm);
 	else if (state == VM_WAITING)
 		gate_wait(vm);
 }

@@ -14,7 +14,8 @@
 #include "kern/space.h"
 #include "kern/x86.h"
 
-#define TAU ((u32)(20 * NS_PER_MS >> AGE_SHIFT) << 1)
+/* Half a quantum. */
+#define TAU ((u32)(5 * NS_PER_MS >> AGE_SHIFT) << 1)
 
 static u32
 wsclock_scan(u32 count)
