@@ -28,7 +28,7 @@ NETWORK = "10.0.0.0/8"
 GATEWAY = "10.0.0.1"
 FIRST_VM = 0x0A010000  # 10.1.0.0 in host order: VM 0, reserved for the supervisor
 SUPERVISOR = "10.1.0.0"  # VM 0
-VM_MAX = 0xFFFF  # keeps every VM inside 10.1.0.0/16
+VM_MAX = 0x3FFFF  # the last address is 10.4.255.255
 
 HTTP_PORT = 80
 CONTROL_PORT = 700  # the supervisor's, where control over the network is on

@@ -167,6 +167,8 @@ vinstr_vm_stop(struct vm *vm)
 		return -E_INVAL;
 	if (how == STOP_NOW)
 		vm_kill(other, "by the supervisor");
+	else if (vm_is_starting(other))
+		return -E_BUSY;
 	else
 		virq_post(other, VIRQ_CONTROL);
 	return 0;

@@ -156,8 +156,8 @@ struct vm {
 	u16 uplink_round; /* uplinkq.c: where its next frame goes */
 };
 
-#define VM_MAX     65535u /* the highest number: two bytes of an address */
-#define SUPERVISOR 0u     /* the number of the VM that may do what VI_SUPERVISOR names */
+#define VM_MAX     262143u /* the highest number: the last address is 10.4.255.255 */
+#define SUPERVISOR 0u      /* the number of the VM that may do what VI_SUPERVISOR names */
 
 /* All records, by number; 0 is the supervisor's. */
 extern struct vm *vm_table;
@@ -232,6 +232,9 @@ void vm_enter(struct vm *vm);
 /* Brings in a VM that is out although nothing has happened to it. Another one is left
  * as it is. */
 void vm_bring_in(struct vm *vm);
+
+/* Was the VM started, but hasn't run yet? */
+bool vm_is_starting(const struct vm *vm);
 
 /* Frees the number of a VM that is STOPPED or DEAD; its disks are detached. */
 void vm_undefine(struct vm *vm);

@@ -5,6 +5,7 @@
 #include "kern/boot.h"
 #include "kern/gate.h"
 #include "kern/kernel.h"
+#include "kern/mem.h"
 #include "kern/module.h"
 #include "kern/sched.h"
 #include "kern/vm.h"
@@ -23,7 +24,7 @@ option_vms(const char *value)
 	return *value || wanted == 0 || wanted > VM_MAX ? -1 : 0;
 }
 
-OPTION("vms", option_vms, "how many VMs there is to be room for: 1 to 65535");
+OPTION("vms", option_vms, "how many VMs there is to be room for: 1 to 262143");
 
 /* How many numbers the modules call for; those that are one too many are refused. */
 static u32
@@ -46,13 +47,21 @@ count_numbers(void)
 	return MAX(MIN(count + spare, VM_MAX + 1), wanted + 1);
 }
 
+static u32
+table_bytes(void)
+{
+	return vm_count * sizeof *vm_table;
+}
+
+MEM_OWNER("records of VMs", MEM_PER_VM, table_bytes);
+
 void
 vm_table_init(void)
 {
 	gate_init();
 	modules_read();
 	vm_count = count_numbers();
-	vm_table = boot_take(vm_count * sizeof *vm_table);
+	vm_table = boot_take(table_bytes());
 	vm_state_count[VM_NEW] = vm_count;
 	for (u32 i = 0; i < vm_count; i++)
 		vm_table[i].number = i;

@@ -15,14 +15,39 @@
 #define WORD_BITS 32u
 #define LOOKS_MAX 256u /* at free numbers, for one that nothing refers to */
 
-static u32 numbers_used[(VM_MAX + 1) / WORD_BITS]; /* a bit for each: it isn't NEW */
+static u32 numbers_used[(VM_MAX + 1) / WORD_BITS];           /* a bit for each: it isn't NEW */
+static u32 words_full[(VM_MAX + 1) / WORD_BITS / WORD_BITS]; /* a bit for each word: all ones */
+
+static void
+set_bit(u32 *words, u32 number, bool set)
+{
+	u32 *word = &words[number / WORD_BITS], bit = 1u << number % WORD_BITS;
+
+	*word = set ? *word | bit : *word & ~bit;
+}
 
 static void
 set_used(u32 number, bool used)
 {
-	u32 *word = &numbers_used[number / WORD_BITS], bit = 1u << number % WORD_BITS;
+	u32 word = number / WORD_BITS;
 
-	*word = used ? *word | bit : *word & ~bit;
+	set_bit(numbers_used, number, used);
+	set_bit(words_full, word, numbers_used[word] == ~0u);
+}
+
+/* The first number of this word that nothing refers to; NULL if there is none. */
+static struct vm *
+free_in_word(u32 word, u32 *looks)
+{
+	for (u32 left = ~numbers_used[word]; left; left &= left - 1) {
+		u32 number = word * WORD_BITS + (u32)__builtin_ctz(left);
+
+		if (number >= vm_count || ++*looks > LOOKS_MAX)
+			return NULL;
+		if (number != SUPERVISOR && vm_table[number].packets_sent == 0)
+			return &vm_table[number];
+	}
+	return NULL;
 }
 
 struct vm *
@@ -30,16 +55,14 @@ vm_free_number(void)
 {
 	u32 looks = 0;
 
-	for (u32 i = 0; i * WORD_BITS < vm_count; i++) {
-		for (u32 left = ~numbers_used[i]; left; left &= left - 1) {
-			u32 number = i * WORD_BITS + (u32)__builtin_ctz(left);
+	for (u32 i = 0; i * WORD_BITS * WORD_BITS < vm_count; i++)
+		for (u32 left = ~words_full[i]; left && looks < LOOKS_MAX; left &= left - 1) {
+			u32 word = i * WORD_BITS + (u32)__builtin_ctz(left);
+			struct vm *vm = free_in_word(word, &looks);
 
-			if (number >= vm_count || looks++ == LOOKS_MAX)
-				return NULL;
-			if (number != SUPERVISOR && vm_table[number].packets_sent == 0)
-				return &vm_table[number];
+			if (vm || word * WORD_BITS >= vm_count)
+				return vm;
 		}
-	}
 	return NULL;
 }
 
@@ -161,6 +184,12 @@ static bool
 enter_slice(struct work *work)
 {
 	return enter_some((struct vm *)((u8 *)work - offsetof(struct vm, work)), VM_START_BUDGET);
+}
+
+bool
+vm_is_starting(const struct vm *vm)
+{
+	return (vm->state == VM_QUEUED || vm->state == VM_ENTERING) && !vm->has_region;
 }
 
 void

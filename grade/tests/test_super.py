@@ -323,7 +323,7 @@ def test_memory_that_runs_out_ends_one_vm(lab: Lab, backing: str) -> None:
             gate(VI_VM_START, k, 0);
             do
                 idle(now() + 100000);
-            while (is(k, "stopped") || is(k, "dying") || is(k, "ready") || is(k, "running"));
+            while (is(k, "entering") || is(k, "dying") || is(k, "ready") || is(k, "running"));
             ended = is(k, "dead");
         }
         CHECK(ended && k > 3 && k < 30);
@@ -350,14 +350,14 @@ def test_start_with_all_memory_at_once_is_sliced(lab: Lab) -> None:
     machine = boot(lab, """
         CHECK(make(1, "worker", "wait") == 1);
         CHECK(gate(VI_VM_START, 1, 0) == 0);
-        CHECK(is(1, "stopped") && gate(VI_VM_START, 1, 0) == -E_BUSY);
+        CHECK(is(1, "entering") && gate(VI_VM_START, 1, 0) == -E_BUSY);
         CHECK(gate(VI_VM_DESTROY, 1, 0) == -E_BUSY && gate(VI_VM_STOP, 1, STOP_ASK) == -E_BUSY);
         CHECK(info.frames < 4094);
         await(1, "idle");
         CHECK(info.frames == 4094);
         CHECK(gate(VI_VM_STOP, 1, STOP_NOW) == 0);
         await(1, "dead");
-        CHECK(gate(VI_VM_START, 1, 0) == 0 && is(1, "stopped"));
+        CHECK(gate(VI_VM_START, 1, 0) == 0 && is(1, "entering"));
         CHECK(gate(VI_VM_STOP, 1, STOP_NOW) == 0);
         await(1, "dead");
         CHECK(info.frames == 0 && gate(VI_VM_DESTROY, 1, 0) == 0);

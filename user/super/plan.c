@@ -7,7 +7,7 @@
 #include "lib/string.h"
 #include "user/super/words.h"
 
-#define COUNT_MAX  65535
+#define COUNT_MAX  262143
 #define MEMORY_MAX (48u << 20)
 #define MEMORY_MIN (64u << 10)
 
@@ -28,7 +28,7 @@ read_count(struct plan *plan, const char *value)
 {
 	return word_number(value, &plan->count) && plan->count > 0 && plan->count <= COUNT_MAX
 		       ? NULL
-		       : "wanted count=1 to count=65535";
+		       : "wanted count=1 to count=262143";
 }
 
 static const char *
@@ -66,7 +66,7 @@ read_number(struct plan *plan, const char *value)
 	return word_number(value, &plan->request.number) && plan->request.number > 0 &&
 			       plan->request.number <= COUNT_MAX
 		       ? NULL
-		       : "wanted number=1 to number=65535";
+		       : "wanted number=1 to number=262143";
 }
 
 static const struct {
