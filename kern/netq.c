@@ -24,17 +24,20 @@ COUNTER(net_dropped_full);
 COUNTER(net_dropped_dead);
 COUNTER(net_dropped_wake);
 
+u32 netq_looks;
+
 /* Do fewer than `limit` frames of this sender, a VM, lie in the queue? */
 static bool
 has_fewer(const struct vm *vm, u32 sender, u32 limit)
 {
-	u32 count = 0;
+	u32 count = 0, looks = 0;
 
 	/* It has no more of them here than it has everywhere, this one included. */
 	if (vm_table[sender].packets_sent <= limit)
 		return limit > 0;
-	for (const struct packet *p = vm->queue_head; p && count < limit; p = p->next)
+	for (const struct packet *p = vm->queue_head; p && count < limit; p = p->next, looks++)
 		count += p->sender == sender;
+	netq_looks += looks;
 	return count < limit;
 }
 

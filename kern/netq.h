@@ -13,6 +13,10 @@
  * does a VM that is out, if the sender has woken too many others lately (wake.h). */
 bool netq_put(struct vm *vm, struct packet *packet);
 
+/* How many frames netq_put has looked at, ever; wraps. It is what makes one call longer
+ * than another. */
+extern u32 netq_looks;
+
 /* The oldest frame, which stays there; NULL if there is none. */
 struct packet *netq_first(const struct vm *vm);
 

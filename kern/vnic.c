@@ -11,10 +11,11 @@
 #include "kern/switch.h"
 #include "kern/trace.h"
 
-/* What one instruction does at most before it returns the number done: frames
- * are copied, and pages that they touch for the first time filled. */
+/* What one instruction does at most before it returns the number done: frames are
+ * copied, pages that they touch for the first time filled, and queues looked through. */
 #define ELEMENTS_PER_ENTRY 16u
 #define PAGES_PER_ENTRY    8u
+#define LOOKS_PER_ENTRY    256u
 
 static int
 hand_over(struct vm *vm, struct packet *packet)
@@ -128,11 +129,12 @@ static i32
 run_list(struct vm *vm, int (*run)(struct vm *vm, gva_t at))
 {
 	u32 count = vm->regs.ecx;
-	u32 done = 0, pages = backing_pages;
+	u32 done = 0, pages = backing_pages, looks = netq_looks;
 
 	if (count > VECTOR_MAX)
 		return -E_TOOLONG;
-	while (done < MIN(count, ELEMENTS_PER_ENTRY) && backing_pages - pages < PAGES_PER_ENTRY) {
+	while (done < MIN(count, ELEMENTS_PER_ENTRY) && backing_pages - pages < PAGES_PER_ENTRY &&
+	       netq_looks - looks < LOOKS_PER_ENTRY) {
 		int error = run(vm, vm->regs.ebx + done * sizeof(struct packet_element));
 
 		if (error < 0)
