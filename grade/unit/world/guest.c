@@ -161,6 +161,7 @@ vinstr_copy_in(struct vm *vm)
 	u32 bytes = vm->regs.ecx;
 	int error = guest_copy_in(vm, copied, page, bytes);
 
+	world_count.restarts += error == -E_RESTART;
 	for (u32 at = 0; error == 0 && at < bytes; at += PAGE_SIZE)
 		guest_verify(vm, page + at, (u8 *)copied + at, "copied in");
 	return error < 0 ? error : (i32)bytes;
@@ -178,6 +179,7 @@ vinstr_copy_out(struct vm *vm)
 	for (u32 i = 0; i < count; i++)
 		write_version(vm, page + i, g->last_version + 1 + i, copied + i * WORDS);
 	error = guest_copy_out(vm, vm->regs.ebx, copied, vm->regs.ecx);
+	world_count.restarts += error == -E_RESTART;
 	if (error < 0)
 		return error;
 	for (u32 i = 0; i < count; i++)
@@ -218,7 +220,7 @@ pick_operation(void)
 	static const struct {
 		enum operation operation;
 		u32 weight; /* of a thousand */
-	} weights[] = {{READ, 400}, {WRITE, 330}, {COPY_IN, 50}, {COPY_OUT, 50}, {DISCARD, 20},
+	} weights[] = {{READ, 380}, {WRITE, 330}, {COPY_IN, 50}, {COPY_OUT, 50}, {DISCARD, 40},
 		       {DMA, 20},   {IDLE, 110},  {SPIN, 18},    {TERMINATE, 2}};
 	u32 at = rnd(1000);
 

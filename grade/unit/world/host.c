@@ -225,19 +225,27 @@ catch_signals(void)
 		call(SYS_SIGACTION, caught[i], (u32)&action, 0, 0, 0);
 }
 
+void
+world_print(const char *f, ...)
+{
+	char line[128];
+	va_list args;
+
+	va_start(args, f);
+	vformat(line, sizeof line, f, args);
+	va_end(args);
+	put(line);
+}
+
 NORETURN void
 world_end(void)
 {
-	char line[128];
-
-#define X(name)                                                        \
-	format(line, sizeof line, "%s %u\n", #name, world_count.name); \
-	put(line);
+#define X(name) world_print("%s %u\n", #name, world_count.name);
 	WORLD_COUNTS(X)
 #undef X
-	format(line, sizeof line, "world: seed %u: %u events, %llu ms, all well\n", seed,
-	       world_events, world_time / 1000000);
-	put(line);
+	watch_print();
+	world_print("world: seed %u: %u events, %llu ms, all well\n", seed, world_events,
+		    world_time / 1000000);
 	leave(0);
 }
 

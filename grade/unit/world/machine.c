@@ -20,7 +20,7 @@
 #include "kern/trap.h"
 
 #define TLB_ENTRIES 32u
-#define SLICE_NS    10000u /* what a slice of the kernel's work takes */
+#define SLICE_NS    20000u /* what a slice of the kernel's work takes */
 
 u64 world_time = NS_PER_MS;
 u64 timer_deadline = TIME_NEVER;

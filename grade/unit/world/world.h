@@ -42,6 +42,9 @@ bool chance(u32 permille);
  * events of the VM (WORLD_VMS: of all). */
 NORETURN void world_fail(u32 vm, const char *format, ...) PRINTF(2, 3);
 
+/* Prints on standard output. */
+void world_print(const char *format, ...) PRINTF(1, 2);
+
 /* The run is over, and all was well. */
 NORETURN void world_end(void);
 
@@ -170,6 +173,9 @@ void outside_poll(void);
 
 /* Looks at everything; called when the kernel has just been left. */
 void watch(void);
+
+/* Prints how long VMs were in each state at most: ms. */
+void watch_print(void);
 
 /* The kernel killed the VM: may it? */
 void watch_killed(const char *line);

@@ -33,7 +33,7 @@ LINK = "-m32 -nostdlib -static -no-pie -Wl,-Ttext-segment=0x40100000 -Wl,-z,noex
 # The kernel, but for what drives hardware, talks to the outside, or is made up by the world.
 KERNEL = """
     state vm vmstart vmswap space frame resident backing cow image swap swapmap swapdisk swapinit evict
-    wsclock replace_clock gatekeeper gate_all gate_fifo sched sched_rr sched_turn quantum timerq deadline
+    wsclock replace_clock gatekeeper gate_all gate_fifo gate_heat sched sched_rr sched_plain sched_turn quantum timerq deadline
     work virq idle run trap classify isa gate guestpage door discard vregs block trace vdisk_check check
     checkvm
 """.split()
