@@ -132,6 +132,7 @@ pick_next(void)
 
 	poll_devices();
 	if (work_pending()) { /* who has it done needs it more often than guests rest */
+		cpu_breathe();
 		work_run();
 		cpu_breathe();
 	}

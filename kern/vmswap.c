@@ -36,9 +36,10 @@
 /* Costs in units of some 100 machine instructions; a slice has SLICE_BUDGET of them. */
 #define SLICE_BUDGET 160u
 #define LOOK_PAGES   8u /* entries looked at for one unit */
-#define WRITE_COST   2u
-#define ZERO_COST    20u
-#define READ_COST    2u
+#define WRITE_COST   4u
+#define ZERO_COST    16u
+#define SHARE_COST   2u
+#define READ_COST    6u
 
 /* What is known of a page that is out. */
 enum code {
@@ -340,11 +341,12 @@ fetch(struct vm *vm, gva_t page)
 	return 0;
 }
 
-/* Restores one page of the VM; as save_some. Where there is nothing of it in the region,
- * it is what it was at the VM's start. */
+/* Restores one page of the VM, adding to *cost; as save_some. Where there is nothing of it in the
+ * region, it is what it was at the VM's start. */
 static int
-restore(struct vm *vm, gva_t page, enum code code)
+restore(struct vm *vm, gva_t page, enum code code, u32 *cost)
 {
+	*cost += code == CODE_NONE ? SHARE_COST : READ_COST;
 	if (page == VREGS_BASE)
 		return transfer(vm, page >> PAGE_SHIFT, kva_to_pa(vm->vregs), false) ? 0 : -E_AGAIN;
 	if (code == CODE_NONE)
@@ -373,16 +375,17 @@ restore_some(struct vm *vm)
 
 	while (vm->backed < vm->memory_size) {
 		gva_t page = skip(vm, vm->backed);
+		u32 cost = 1;
 		int more;
 
 		if (page == vm->backed) {
-			more = restore(vm, page, get_code(vm, page));
+			more = restore(vm, page, get_code(vm, page), &cost);
 			if (more != 0)
 				return more;
 			page += PAGE_SIZE;
 		}
 		vm->backed = page;
-		if (!spend(&budget, READ_COST))
+		if (!spend(&budget, cost))
 			return 1;
 	}
 	return 0;

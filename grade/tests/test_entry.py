@@ -9,6 +9,7 @@ import pytest
 from grade.harness.entry import EntryMeter
 from grade.harness.lab import Lab
 from grade.tests.test_hostile import PROGRAMS
+from grade.tests.test_swap import filler
 
 _SPAM = """
 static char text[4096];
@@ -29,6 +30,19 @@ run(void)
 {
 	for (u32 at = 0x100000; at < VREGS->memory_size; at += 4096)
 		*(volatile u32 *)at = at;
+	return 0;
+}
+"""
+# The last word of each page, then zero again, over and over.
+_LAST_WORDS = """
+static int
+run(void)
+{
+	for (u32 round = 0; round < 6; round++) {
+		for (u32 at = 0x100000; at < VREGS->memory_size; at += 4096)
+			*(volatile u32 *)(at + 4092) = round % 2 ? at : 0;
+		idle(now() + 30000000);
+	}
 	return 0;
 }
 """
@@ -83,3 +97,23 @@ def test_monitor_costs_no_long_entry(lab: Lab) -> None:
     print(entries)
     assert entries.skipped >= 1
     entries.check()
+
+
+@pytest.mark.parametrize("options", ["", "replace=clock swap-block=64K", "gate=heat swap-block=4K"])
+def test_swapping_costs_no_long_entry(lab: Lab, options: str) -> None:
+    """VMs go out and come in as a whole, and page by page; some have only zeros, or a last word
+    in each page, which are the pages that take longest to look at."""
+    meter = EntryMeter(lab.folder(), lab.build)
+    fillers = lab.program(filler(512, 4), count=20, memory="4M")
+    lasts = lab.program(_LAST_WORDS, count=10, memory="6M")
+    machine = lab.boot(
+        fillers,
+        lasts,
+        options=f"when-done=exit swap=ram swap-ram=128M {options}",
+        memory=160,
+        icount=True,
+        extra=meter.options,
+    )
+    machine.wait(120)
+    print(meter.read())
+    meter.read().check()
