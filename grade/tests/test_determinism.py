@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""Without devices that live in the host's time, the same boot is the same run: every event of the
+trace, at the same nanosecond, twice. Pages that go out and come in are no exception, on swap=ram.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from conf.tracering import Event
+from grade.harness.lab import Lab
+from grade.tests.test_fairness import events_of
+from grade.tests.test_integrity import GUEST
+
+PAGE_GONE = 3  # TRACE_PAGE_GONE of kern/trace.h
+SEED = "seed=" + "5e" * 32
+
+
+def recorded(lab: Lab, count: int, steps: int, memory: int, options: str) -> list[Event]:
+    """The events of one run, up to the first VM's end: printing it takes the host's time."""
+    guest = lab.program(GUEST, count=count, memory="4M", args=str(steps))
+    options = f"{SEED} region=4 trace=524288 {options}"
+    machine = lab.boot(guest, memory=memory, options=options, icount=True)
+    machine.expect(r"^vm \d+: (?:terminated|killed)", 90)
+    events, _ = events_of(machine)
+    machine.close()
+    end = next(i for i, event in enumerate(events) if event.kind in ("terminated", "killed"))
+    return events[:end]
+
+
+RUNS = {
+    "memory for all": (8, 200, 64, "swap=none"),
+    "pages and VMs that go out": (16, 60, 96, "swap=ram swap-ram=72M"),
+    "a disk that is slow and fails": (
+        16,
+        60,
+        96,
+        "swap=ram swap-ram=72M swap-plan=50us,1ms,200us,7ms swap-fail=write@3,write@50",
+    ),
+    "other policies": (16, 60, 96, "swap=ram swap-ram=72M gate=heat replace=clock sched=plain"),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_same_boot_gives_same_trace(lab: Lab, name: str) -> None:
+    """A failure that was seen once can be seen again."""
+    first, again = (recorded(lab, *RUNS[name]) for _ in range(2))
+    differing = [(a, b) for a, b in zip(first, again) if a != b]
+    assert not differing, f"{len(differing)} of {len(first)} events, the first: {differing[0]}"
+    assert len(first) == len(again) > 1000
+    written = sum(event.kind == "page" and event.value & 0xFFF == PAGE_GONE for event in first)
+    assert written > 20 or "swap=none" in RUNS[name][3], "nothing went out"
