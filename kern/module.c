@@ -5,6 +5,7 @@
 #include "kern/boot.h"
 #include "kern/kernel.h"
 #include "kern/layout.h"
+#include "kern/mem.h"
 #include "kern/module.h"
 #include "lib/string.h"
 
@@ -172,11 +173,19 @@ refuse_second(struct module *m)
 		}
 }
 
+static u32
+modules_bytes(void)
+{
+	return module_count * sizeof *modules + 1;
+}
+
+MEM_OWNER("list of modules", MEM_WHOLE, modules_bytes);
+
 void
 modules_read(void)
 {
 	module_count = boot_info.module_count;
-	modules = boot_take(module_count * sizeof *modules + 1);
+	modules = boot_take(modules_bytes());
 	for (u32 i = 0; i < module_count; i++) {
 		read_module(&modules[i], &boot_info.modules[i]);
 		refuse_second(&modules[i]);

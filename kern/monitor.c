@@ -7,7 +7,6 @@
 #include "kern/backtrace.h"
 #include "kern/boot.h"
 #include "kern/console.h"
-#include "kern/frame.h"
 #include "kern/kernel.h"
 #include "kern/monitor.h"
 #include "kern/uart.h"
@@ -139,24 +138,6 @@ command_map(const char *arg, u32 round)
 }
 
 COMMAND("map", command_map, "show the memory map");
-
-static bool
-command_mem(const char *arg, u32 round)
-{
-	static const char *const names[] = {
-#define X(name, text) text,
-		FRAME_USES(X)
-#undef X
-	};
-
-	(void)arg, (void)round;
-	for (u32 i = 0; i < FRAME_USE_COUNT; i++)
-		kprintf("  %-18s %8u frames %8u KB\n", names[i], frame_count[i],
-			frame_count[i] * (PAGE_SIZE / 1024));
-	return false;
-}
-
-COMMAND("mem", command_mem, "show who uses how much memory");
 
 /* The counters whose names begin with `prefix`, a few in each round. */
 static bool

@@ -11,6 +11,7 @@
  */
 #include "kern/boot.h"
 #include "kern/kernel.h"
+#include "kern/mem.h"
 #include "kern/module.h"
 #include "kern/ramdisk.h"
 #include "kern/ramplan.h"
@@ -82,6 +83,14 @@ content_module(void)
 			return &modules[i];
 	return NULL;
 }
+
+static u32
+ramdisk_bytes(void)
+{
+	return wanted && !content_module() ? size_mb << 20 : 0;
+}
+
+MEM_OWNER("disk in RAM", MEM_WHOLE, ramdisk_bytes);
 
 void
 ramdisk_init(void)

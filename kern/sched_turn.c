@@ -5,6 +5,7 @@
  */
 #include "kern/boot.h"
 #include "kern/kernel.h"
+#include "kern/mem.h"
 #include "kern/quantum.h"
 #include "kern/sched.h"
 
@@ -67,6 +68,14 @@ turn_length(struct vm *vm)
 	(void)vm;
 	return quantum_length;
 }
+
+static u32
+turn_bytes(void)
+{
+	return ready_bits ? (vm_count + WORD_BITS - 1) / WORD_BITS * sizeof(u32) : 0;
+}
+
+MEM_OWNER("turns", MEM_PER_VM, turn_bytes);
 
 static void
 turn_init(void)

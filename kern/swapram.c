@@ -12,6 +12,7 @@
 #include "kern/boot.h"
 #include "kern/check.h"
 #include "kern/kernel.h"
+#include "kern/mem.h"
 #include "kern/ramplan.h"
 #include "kern/swapdisk.h"
 #include "kern/vm.h"
@@ -184,6 +185,28 @@ ram_move(struct planned_disk *disk, enum block_operation operation, u64 sector, 
 	return true;
 }
 
+static u32
+reserve_bytes(void)
+{
+	return reserve_pages * PAGE_SIZE;
+}
+
+static u32
+holdings_bytes(void)
+{
+	return reserve_pages * sizeof holdings[0];
+}
+
+static u32
+chains_bytes(void)
+{
+	return chains ? (chain_mask + 1) * sizeof chains[0] : 0;
+}
+
+MEM_OWNER("swap in RAM", MEM_WHOLE, reserve_bytes);
+MEM_OWNER("swap in RAM", MEM_WHOLE, holdings_bytes);
+MEM_OWNER("swap in RAM", MEM_WHOLE, chains_bytes);
+
 static void
 init_table(u32 pages)
 {
@@ -193,8 +216,8 @@ init_table(u32 pages)
 		chain_count *= 2;
 	chain_mask = chain_count - 1;
 	reserve_pages = pages;
-	reserve = boot_take(pages * PAGE_SIZE);
-	holdings = boot_take(pages * sizeof holdings[0]);
+	reserve = boot_take(reserve_bytes());
+	holdings = boot_take(holdings_bytes());
 	chains = boot_take(chain_count * sizeof chains[0]);
 	memset(chains, 0xff, chain_count * sizeof chains[0]);
 	free_page = NONE;

@@ -8,6 +8,7 @@
 #include "kern/clock.h"
 #include "kern/deadline.h"
 #include "kern/kernel.h"
+#include "kern/mem.h"
 #include "kern/timerq.h"
 #include "kern/virq.h"
 
@@ -21,6 +22,14 @@ timerq_init(void)
 {
 	heap = boot_take((vm_count + 1) * sizeof *heap);
 }
+
+static u32
+timerq_bytes(void)
+{
+	return (vm_count + 1) * sizeof *heap;
+}
+
+MEM_OWNER("timers", MEM_PER_VM, timerq_bytes);
 
 /* Equal deadlines go by number, so that a run can be repeated exactly. */
 static bool

@@ -4,6 +4,7 @@
  */
 #include "kern/boot.h"
 #include "kern/kernel.h"
+#include "kern/mem.h"
 #include "kern/trace.h"
 #include "lib/string.h"
 
@@ -45,3 +46,11 @@ trace_init(void)
 	trace_end = trace_ring + ring_size;
 	trace_next = trace_ring;
 }
+
+static u32
+trace_bytes(void)
+{
+	return ring_size * sizeof *trace_ring;
+}
+
+MEM_OWNER("trace", MEM_WHOLE, trace_bytes);

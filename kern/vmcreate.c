@@ -53,7 +53,7 @@ table_bytes(void)
 	return vm_count * sizeof *vm_table;
 }
 
-MEM_OWNER("records of VMs", MEM_PER_VM, table_bytes);
+MEM_OWNER("VM records", MEM_PER_VM, table_bytes);
 
 void
 vm_table_init(void)

@@ -7,6 +7,7 @@
 #include "kern/gatekeeper.h"
 #include "kern/kernel.h"
 #include "kern/layout.h"
+#include "kern/mem.h"
 #include "kern/space.h"
 #include "kern/vm.h"
 #include "kern/vregs.h"
@@ -25,6 +26,15 @@ set_bit(u32 *words, u32 number, bool set)
 
 	*word = set ? *word | bit : *word & ~bit;
 }
+
+/* A bit for each number, and one for 32 of these. */
+static u32
+numbers_bytes(void)
+{
+	return vm_count / 8 + vm_count / 8 / WORD_BITS;
+}
+
+MEM_OWNER("numbers in use", MEM_STATIC, numbers_bytes);
 
 static void
 set_used(u32 number, bool used)
