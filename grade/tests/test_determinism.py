@@ -30,14 +30,14 @@ def recorded(lab: Lab, count: int, steps: int, memory: int, options: str) -> lis
 
 RUNS = {
     "memory for all": (8, 200, 64, "swap=none"),
-    "pages and VMs that go out": (16, 60, 96, "swap=ram swap-ram=72M"),
+    "pages and VMs that go out": (16, 200, 96, "swap=ram swap-ram=72M"),
     "a disk that is slow and fails": (
         16,
-        60,
+        200,
         96,
         "swap=ram swap-ram=72M swap-plan=50us,1ms,200us,7ms swap-fail=write@3,write@50",
     ),
-    "other policies": (16, 60, 96, "swap=ram swap-ram=72M gate=heat replace=clock sched=plain"),
+    "other policies": (16, 200, 96, "swap=ram swap-ram=72M gate=heat replace=clock sched=plain"),
 }
 
 
