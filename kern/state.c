@@ -108,7 +108,8 @@ vm_enter_state(struct vm *vm, enum vm_state state)
 	if (!state_may_follow(old, state))
 		panic("vm %u: %s to %s", vm->number, vm_state_name(old), vm_state_name(state));
 	leave_queue(vm, old, state);
-	gate_count(vm, old, state);
+	if (!(IN >> old & IN >> state & 1)) /* it comes or goes */
+		gate_count(vm, old, state);
 	vm_state_count[old]--;
 	vm_state_count[state]++;
 	vm->state = (u8)state;
