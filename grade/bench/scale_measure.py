@@ -229,8 +229,8 @@ def phases(run: Run) -> dict[str, Any]:
         "seconds": round(run.clock(), 1),
         "asked": sweep["requests"],
         "made": made,
-        "started_s": run.phases[0][2],
-        "resting_s": run.phases[1][2],
+        "made_s": run.phases[0][2],  # the supervisor has called for all of them
+        "started_s": run.phases[1][2],  # each has run until it waits for requests
         "bytes_per_new_vm": new["bytes_per_idle_vm"],
         "states": {"start": started.json(), "idle": idle.json(), "end": after.json()},
         "counters": {name: after.counters[name] - idle.counters[name] for name in after.counters},

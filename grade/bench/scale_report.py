@@ -12,9 +12,15 @@ from grade.bench.scale_plot import Axis, Plot, axis, page as html_page, table
 
 MB = 1 << 20
 PAGE = 4096
-STATES = (  # from the bottom: in, on the way, out
-    "running ready idle waiting entering leaving queued out stopped dying dead".split()
-)
+STATES = {  # from the bottom: in, on the way, out, ended
+    "idle": ("idle",),
+    "running or ready": ("running", "ready"),
+    "waiting for a page": ("waiting",),
+    "on the way": ("entering", "leaving"),
+    "queued": ("queued",),
+    "out": ("out",),
+    "not started, or ended": ("stopped", "dying", "dead"),
+}
 
 
 def page(result: dict[str, Any]) -> str:
@@ -54,7 +60,7 @@ def _circumstances(result: dict[str, Any]) -> str:
 def _figures(result: dict[str, Any]) -> str:
     answered = f"{result['answered']:,} of {result['asked']:,}"
     boxes = [
-        (f"{result['started_s']:.1f} s", f"until {result['made']:,} VMs were started", False),
+        (f"{result['started_s']:.1f} s", f"until {result['made']:,} VMs wait for requests", False),
         (answered, "answered with their own number", result["answered"] != result["asked"]),
         (f"{result['requests_per_s']:,.0f}", "requests per second", False),
         (f"{result['p50_ms']:.1f} / {result['p99_ms']:.1f} ms", "latency, p50 / p99", False),
@@ -127,7 +133,10 @@ def _states(result: dict[str, Any]) -> str:
     samples = result["samples"]
     totals = [sum(s["states"].values()) for s in samples]
     plot = Plot(_time(result), axis("VMs", totals))
-    layers = [(state, [s["states"].get(state, 0) for s in samples]) for state in STATES]
+    layers = [
+        (name, [sum(s["states"].get(state, 0) for state in states) for s in samples])
+        for name, states in STATES.items()
+    ]
     plot.stack([s["at"] for s in samples], layers)
     return _phases(result, plot)
 
