@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: MIT
 """make isolation: what a hog costs its neighbours, by the Isolation Benchmark Suite's method.
 
-    isolation.py --build DIR [--quick] [--rounds N] [--seconds S] [--tools DIR] [--report FILE]
-                 [HOG ...]
+    isolation.py --build DIR [--quick] [--rounds N] [--seconds S] [--memory MB] [--swap DISKS]
+                 [--hogs N] [--options TEXT] [--tools DIR] [--report FILE] [HOG ...]
 
 A machine runs VMS web servers. Their rate when nobody else runs is measured first; from then on
 they are asked half of it, in an open loop: a request comes when it is due, answered or not the ones
 before. Then each hog in its turn: a window without it, a window with it in one more VM, and so on
 for N rounds. What counts is how many requests fewer are completed, and that the hog did hog, which
-the machine's records say. Prints a table and writes FILE (DIR/isolation.json). Status 0: every hog
+the machine's records say. By default all have room in memory; with less of it, swap disks and more
+hogs of a kind at a time they don't. Prints a table and writes FILE (DIR/isolation.json). Status 0: every hog
 was measured, whatever it cost; 1: one wasn't; 2: there is no network to measure on.
 
 Source: J. N. Matthews et al., "Quantifying the Performance Isolation Properties of Virtualization
@@ -19,6 +20,7 @@ Systems", ExpCS 2007; the hogs are user/hog/*.c.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import re
 import statistics
@@ -34,15 +36,16 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from conf import qemu  # noqa: E402
+from conf import qemu, swapfile  # noqa: E402
 from grade.bench import network  # noqa: E402
 from grade.bench.runner import FAILURES, Failure, boot  # noqa: E402
 from grade.harness.keeper import make_folder, remove_folder  # noqa: E402
 from grade.harness.machine import Machine  # noqa: E402
 
 VMS = 16
-MEMORY = 512  # MB
-DISK = "64M"  # the disk hog's
+SPARE = 8  # numbers: one is free again only after a while
+HOGS_MAX = 32  # at a time
+DISK_MB = 32  # a disk hog's
 LOSS_LIMIT = 0.10  # of the completed requests, from the issue
 FLOOD_RATE = 20_000  # datagrams a second to the receiving hog
 CAPACITY_CONNECTIONS = 32
@@ -80,7 +83,7 @@ def _cpu(before: Record, after: Record) -> int:
 HOGS = (
     Hog("cpu", "ms of the CPU", 10, _cpu),
     Hog("memory", "MB of memory", 0, lambda _, after: after.used_kb >> 10),
-    Hog("disk", "blocks written", 10, lambda a, b: b.transfers - a.transfers, "disk=hog"),
+    Hog("disk", "blocks written", 10, lambda a, b: b.transfers - a.transfers, "disk=hog-%"),
     Hog("threads", "ms of the CPU", 10, _cpu),
     Hog("send", "frames sent", 100, lambda a, b: b.sent - a.sent),
     Hog("receive", "frames received", 100, lambda a, b: b.received - a.received, flooded=True),
@@ -89,11 +92,13 @@ HOGS = (
 
 @dataclass
 class Window:
-    """A stretch of the load, and what the hog took meanwhile (0 without one)."""
+    """A stretch of the load, what the hog took meanwhile (0 without one), and how long a thread of
+    QEMU waited for a processor of the host, as a part of the time: that is somebody else's hog."""
 
     load: dict[str, Any]
     took: int = 0
     console: str = ""
+    waited: float = 0.0
 
     @property
     def completed(self) -> int:
@@ -107,6 +112,11 @@ class Pair:
 
     alone: Window
     hogged: Window
+
+    @property
+    def waited(self) -> float:
+        """The larger wait of the two."""
+        return max(self.alone.waited, self.hogged.waited)
 
     @property
     def loss(self) -> float:
@@ -129,6 +139,11 @@ class Result:
         return statistics.median(pair.loss for pair in self.pairs)
 
     @property
+    def waited(self) -> float:
+        """The median over the rounds."""
+        return statistics.median(pair.waited for pair in self.pairs)
+
+    @property
     def took(self) -> int:
         """The least over the rounds."""
         return min(pair.hogged.took for pair in self.pairs)
@@ -147,6 +162,7 @@ class Result:
             "loss": round(self.loss, 4),
             "losses": [round(pair.loss, 4) for pair in self.pairs],
             "within_limit": self.loss < LOSS_LIMIT,
+            "waited": [round(pair.waited, 3) for pair in self.pairs],
             "took": self.took,
             "unit": self.hog.unit,
             "hogged": self.hogged,
@@ -160,10 +176,11 @@ class Result:
 class Bench:
     """The machine with its web servers, and the tools that load it."""
 
-    def __init__(self, machine: Machine, tools: Path, seconds: float) -> None:
+    def __init__(self, machine: Machine, tools: Path, seconds: float, hogs: int = 1) -> None:
         self.machine = machine
         self.tools = tools
         self.seconds = seconds
+        self.hogs = hogs
         self.rate = 0
 
     def command(self, line: str) -> str:
@@ -181,8 +198,11 @@ class Bench:
 
     def window(self) -> Window:
         """One stretch of the load."""
-        first = qemu.vm_address(1)
-        return Window(self._tool("openloop", first, VMS, self.rate, self.seconds))
+        start, before = time.monotonic(), _waited(self.machine.pid)
+        load = self._tool("openloop", qemu.vm_address(1), VMS, self.rate, self.seconds)
+        seconds, after = time.monotonic() - start, _waited(self.machine.pid)
+        most = max(after[task] - before.get(task, 0.0) for task in after)
+        return Window(load, waited=most / seconds)
 
     def pair(self, hog: Hog) -> Pair:
         """A window without the hog, and one with it."""
@@ -211,12 +231,14 @@ class Bench:
 
     @contextmanager
     def _running(self, hog: Hog) -> Iterator[int]:
-        """The hog in one more VM, whose number this is; it is gone afterwards."""
-        answer = self.command(f"create hog-{hog.name} {hog.create}")
-        match = re.search(r"VM (\d+)", answer)
+        """The hog in one more VM, whose number this is, and others of its kind behind it; they are
+        gone afterwards."""
+        answer = self.command(f"create hog-{hog.name} count={self.hogs} {hog.create}")
+        match = re.search(r"VMs? (\d+)", answer)
         if not match:
             raise Failure(f"no hog: {answer}")
         number = int(match[1])
+        all_of_them = f"{number}-{number + self.hogs - 1}"
         flood = self._flood(number) if hog.flooded else None
         try:
             yield number
@@ -224,8 +246,8 @@ class Bench:
             if flood:
                 flood.kill()
                 flood.wait()
-            self.command(f"kill {number}")
-            self.command(f"destroy {number}")
+            self.command(f"kill {all_of_them}")
+            self.command(f"destroy {all_of_them}")
 
     def _flood(self, number: int) -> subprocess.Popen[bytes]:
         line = [qemu.vm_address(number), str(FLOOD_RATE), "3600"]
@@ -250,20 +272,34 @@ class Bench:
         return dict(json.loads(done.stdout))
 
 
+def _waited(pid: int) -> dict[str, float]:
+    """Seconds that each of the process's threads was ready and had no processor, so far."""
+    found = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):  # it has ended
+            found[task.name] = int((task / "schedstat").read_text().split()[1]) / 1e9
+    return found
+
+
 @contextmanager
-def machine(build: Path) -> Iterator[Machine]:
+def machine(chosen: argparse.Namespace) -> Iterator[Machine]:
     """A supervisor, VMS web servers that answer, and the hogs' programs."""
+    build, swap, hogs = chosen.build, chosen.swap, chosen.at_a_time
     folder = make_folder()
     try:
         image, script = folder / "disk.img", folder / "isolation.boot"
-        tool = [sys.executable, str(ROOT / "conf/mkdisk"), "create", str(image), "128M"]
+        size = f"{(hogs + 1) * DISK_MB}M"
+        tool = [sys.executable, str(ROOT / "conf/mkdisk"), "create", str(image), size]
         subprocess.run(tool, check=True, stdout=subprocess.DEVNULL)
-        script.write_text(f"disk hog {DISK}\nvm httpd count={VMS}\n")
+        disks = (f"disk hog-{number} {DISK_MB}M\n" for number in range(1, hogs + 1))
+        script.write_text("".join(disks) + f"vm httpd count={VMS}\n")
+        numbers = VMS + hogs + SPARE
+        swapped_on = swapfile.make(folder, swap, swapfile.disk_mb(numbers + 2, swap)) if swap else []
         programs = [build / "user" / name for name in ("httpd", *(f"hog-{h.name}" for h in HOGS))]
         run = qemu.Run(
             kernel=build / "kern/denali",
-            memory=MEMORY,
-            append=(f"vms={VMS + 8}", "console=focus"),
+            memory=chosen.memory,
+            append=(f"vms={numbers}", "console=focus", *chosen.options.split()),
             modules=(
                 qemu.Module(build / "user/supervisor", words=("supervisor",)),
                 qemu.Module(script, words=("script",)),
@@ -271,6 +307,7 @@ def machine(build: Path) -> Iterator[Machine]:
             ),
             netdev=network.netdev(),
             disk=qemu.raw_disk(image),
+            swap=tuple(qemu.raw_disk(path) for path in swapped_on),
         )
         with boot(run) as running:
             running.expect(f"^{PROMPT}")
@@ -297,7 +334,7 @@ def measure(bench: Bench, hogs: list[Hog], rounds: int) -> list[Result]:
 
 def table(results: list[Result]) -> str:
     """The results for a person."""
-    lines = [f"{'hog':8} {'alone':>8} {'with it':>8} {'loss':>7}  {'p99 ms':>14}  took meanwhile"]
+    lines = [f"{'hog':8} {'alone':>8} {'with it':>8} {'loss':>7}  {'p99 ms':>14}  {'host':>4}  took meanwhile"]
     for result in results:
         if not result.pairs:
             lines.append(f"{result.hog.name:8} not measured: {result.failure.splitlines()[0]}")
@@ -313,7 +350,7 @@ def table(results: list[Result]) -> str:
         took = f"{result.took:,} {result.hog.unit} ({result.pairs[0].hogged.console})"
         lines.append(
             f"{result.hog.name:8} {alone:8.0f} {hogged:8.0f} {100 * result.loss:6.1f}%  "
-            f"{p99[0]:6.1f} {p99[1]:7.1f}  {took}{verdict}"
+            f"{p99[0]:6.1f} {p99[1]:7.1f}  {100 * result.waited:3.0f}%  {took}{verdict}"
         )
     return "\n".join(lines)
 
@@ -324,15 +361,17 @@ def run(chosen: argparse.Namespace, hogs: list[Hog]) -> int:
     if reason:
         print(f"isolation: {reason}", file=sys.stderr)
         return 2
-    with machine(chosen.build) as running:
-        bench = Bench(running, chosen.tools, chosen.seconds)
+    with machine(chosen) as running:
+        bench = Bench(running, chosen.tools, chosen.seconds, chosen.at_a_time)
         capacity = bench.capacity()
         bench.rate = max(1, int(capacity / 2))
         results = measure(bench, hogs, chosen.rounds)
     print(f"{VMS} web VMs serve {capacity:.0f} requests/s alone, and are asked {bench.rate}/s:")
     print(table(results))
+    print("host: how long QEMU waited for a processor; above some 10% the row says little.")
     report = {
         "vms": VMS, "capacity_per_s": capacity, "rate_per_s": bench.rate,
+        "hogs_at_a_time": chosen.at_a_time, "memory_mb": chosen.memory, "swap_disks": chosen.swap, "options": chosen.options,
         "seconds": chosen.seconds, "rounds": chosen.rounds, "loss_limit": LOSS_LIMIT, "hogs": [result.json() for result in results],
     }  # fmt: skip
     chosen.report.write_text(json.dumps(report, indent=1) + "\n")
@@ -351,6 +390,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="one round of short windows")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=8.0, help="length of a window")
+    parser.add_argument("--memory", type=int, default=512, help="MB of the machine")
+    parser.add_argument("--options", default="", help="more options of the kernel")
+    parser.add_argument("--swap", type=int, default=0, choices=range(5), help="swap disks")
+    parser.add_argument("--hogs", type=int, default=1, dest="at_a_time", metavar="N",
+                        choices=range(1, HOGS_MAX + 1), help="of a kind, at a time")
     parser.add_argument("hogs", nargs="*", metavar="HOG", help=", ".join(names))
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.hogs) - set(names):
