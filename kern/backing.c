@@ -19,6 +19,7 @@
 #endif
 
 #define PAGE_COST 16 /* units: a page is zeroed, and perhaps filled */
+#define FEW_PAGES 12 /* that a service touches before it waits for its first client */
 
 u32 backing_pages;
 
@@ -74,6 +75,12 @@ back_page(struct vm *vm, gva_t page)
 	if (segment && !discarded)
 		image_fill(vm->image, segment, page, pa_to_kva(frame));
 	return 0;
+}
+
+u32
+backing_need(const struct vm *vm)
+{
+	return back_all ? vm->memory_size >> PAGE_SHIFT : FEW_PAGES;
 }
 
 int

@@ -16,6 +16,9 @@
  */
 int backing_start(struct vm *vm, u32 budget);
 
+/* Frames that a VM is given at its start, or soon after: as a rule some few. */
+u32 backing_need(const struct vm *vm);
+
 /*
  * Maps the image's page at `page` (nothing is mapped there) if VMs of one image share it.
  * Returns 1 if it did, 0 if there is no such page, or -E_NOMEM.

@@ -50,8 +50,7 @@ run_phase(enum check_phase phase)
 __attribute__((noinline)) u32
 check_all(void)
 {
-	char text[232]; /* with what is around it, the most that kprintf prints */
-	u32 at = 0;
+	const char *separator = "check: ";
 
 	problems = 0;
 	run_phase(CHECK_BEGIN);
@@ -60,11 +59,10 @@ check_all(void)
 	{
 		u32 count = checker->run(CHECK_END);
 
-		at += format(text + at, sizeof text - at, at ? ", %u %s" : "%u %s", count,
-			     checker->what);
-		at = MIN(at, (u32)sizeof text - 1);
+		kprintf("%s%u %s", separator, count, checker->what);
+		separator = ", ";
 	}
-	kprintf("check: %s: %u problems\n", text, problems);
+	kprintf(": %u problems\n", problems);
 	return problems;
 }
 

@@ -3,6 +3,7 @@
  * Carries out what the gatekeeper's policy decides, and keeps the account of
  * frames that were promised to VMs that come in.
  */
+#include "kern/backing.h"
 #include "kern/check.h"
 #include "kern/clock.h"
 #include "kern/deadline.h"
@@ -13,7 +14,6 @@
 #include "lib/string.h"
 
 #define OVERHEAD      3u  /* frames besides its pages: directory, one table, registers */
-#define NEED_FRESH    16u /* of a VM that has never run */
 #define ADMIT_SLICE   4u  /* VMs admitted, or sent out, in one slice of work */
 #define WAKE_MAX      16u /* VMs that are given a frame at once */
 #define LEAVING_MAX   64u /* VMs on the way out at a time */
@@ -81,7 +81,7 @@ gate_room(void)
 u32
 gate_need(const struct vm *vm)
 {
-	u32 frames = vm->has_region ? vm->working_set + OVERHEAD : NEED_FRESH;
+	u32 frames = OVERHEAD + (vm->has_region ? vm->working_set : backing_need(vm));
 	u32 all = frame_count[FRAME_FREE] + frame_count[FRAME_GUEST];
 
 	return MIN(frames, all / 2);
