@@ -110,7 +110,8 @@ static void
 be_idle(void)
 {
 	if (work_run() || poll_devices()) {
-		cpu_breathe(); /* however much there is to do, timers go on */
+		deadline_program(); /* however much there is to do, timers go on */
+		cpu_breathe();
 		return;
 	}
 	if (exit_when_done && vm_all_ended() && !work_pending()) {

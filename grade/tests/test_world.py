@@ -26,6 +26,7 @@ RUNS = [
     "frames=200 disks=1 share=off delay=30000",
     "frames=160 gate=heat sched=plain replace=clock back=all",
     "frames=90 disks=3 delay=10000",
+    "frames=100 delay=10000 by-timer=1",
 ]
 
 # What has to happen for a run to mean anything, in the runs above together.

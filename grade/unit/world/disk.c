@@ -7,6 +7,7 @@
  */
 #include "grade/unit/world/world.h"
 #include "kern/clock.h"
+#include "kern/deadline.h"
 #include "kern/frame.h"
 #include "kern/layout.h"
 #include "kern/run.h"
@@ -23,7 +24,7 @@
 #define SECTORS_A_PAGE (PAGE_SIZE / SECTOR_SIZE)
 
 u32 disk_fail_reads, disk_fail_writes;
-u32 disk_delay_us = 3000;
+u32 disk_delay_us = 3000, disk_by_timer;
 
 static struct block_disk disks[SWAP_DISKS_MAX];
 static u8 *medium[SWAP_DISKS_MAX];
@@ -137,6 +138,8 @@ check_alone(const struct transfer *t)
 	}
 }
 
+static u64 timer_next(void);
+
 static void
 start(struct block_disk *disk, struct block_request *request)
 {
@@ -148,6 +151,7 @@ start(struct block_disk *disk, struct block_request *request)
 	t->disk = (u32)(disk - disks);
 	t->due = world_time + 1 + (u64)rnd(disk_delay_us) * NS_PER_US;
 	t->early = chance(500);
+	deadline_changed(timer_next());
 	if (booting() || request->operation == BLOCK_FLUSH)
 		return;
 	check_frames(t);
@@ -235,7 +239,8 @@ poll(struct block_disk *disk)
 		end(earliest());
 }
 
-u64
+/* When the next transfer is over; TIME_NEVER: none is under way. */
+static u64
 disk_next(void)
 {
 	return under_way > 0 ? earliest()->due : TIME_NEVER;
@@ -257,13 +262,36 @@ disk_interrupt(struct trapframe *frame)
 
 TRAP(VECTOR_WORLD_DISK, disk_interrupt);
 
+u64
+disk_interrupts(void)
+{
+	return disk_by_timer ? TIME_NEVER : disk_next();
+}
+
+/* Or as a planned disk does it (kern/ramplan.c): when the kernel's timer says so. */
+static u64
+timer_next(void)
+{
+	return disk_by_timer ? disk_next() : TIME_NEVER;
+}
+
+static void
+timer_expire(u64 now)
+{
+	if (disk_next() <= now)
+		end(earliest());
+}
+
+DEADLINE(disk, timer_next, timer_expire);
+
 /* Between quanta the kernel looks by itself. */
 static bool
 look(void)
 {
-	bool found = disk_next() <= world_time;
+	bool found = disk_interrupts() <= world_time;
 
-	disk_interrupt(NULL);
+	if (found)
+		disk_interrupt(NULL);
 	return found;
 }
 

@@ -4,7 +4,7 @@
  * and the kernel's own idea of printing and stopping.
  *
  *   world SEED EVENTS [NAME=VALUE]...   names: disks frames fail-reads fail-writes
- *                                       delay verbose, or the kernel's boot options
+ *                                       delay by-timer verbose, or the kernel's boot options
  */
 #include "grade/unit/world/world.h"
 #include "kern/block.h"
@@ -289,7 +289,8 @@ own_option(const char *name, u32 length, u32 value)
 		   {"disks", &disks},
 		   {"fail-reads", &disk_fail_reads},
 		   {"fail-writes", &disk_fail_writes},
-		   {"delay", &disk_delay_us}};
+		   {"delay", &disk_delay_us},
+		   {"by-timer", &disk_by_timer}};
 
 	for (u32 i = 0; i < ARRAY_LEN(own); i++)
 		if (strlen(own[i].name) == length && strncmp(own[i].name, name, length) == 0) {

@@ -116,7 +116,7 @@ due(void)
 {
 	if (timer_deadline <= world_time)
 		return VECTOR_TIMER;
-	if (disk_next() <= world_time)
+	if (disk_interrupts() <= world_time)
 		return VECTOR_WORLD_DISK;
 	return MIN(dma_next(), outside_next()) <= world_time ? VECTOR_WORLD_OUTSIDE : 0;
 }
@@ -140,13 +140,14 @@ cpu_breathe(void)
 
 		count_event();
 		trap_dispatch(&frame);
+		watch();
 	}
 }
 
 void
 cpu_wait(void)
 {
-	u64 next = MIN(MIN(timer_deadline, disk_next()), MIN(dma_next(), outside_next()));
+	u64 next = MIN(MIN(timer_deadline, disk_interrupts()), MIN(dma_next(), outside_next()));
 
 	world_time = MAX(world_time, next);
 	watch();

@@ -117,8 +117,10 @@ void *machine_access(gva_t page, bool write);
 /* Makes `count` swap disks. */
 void disk_init(u32 count);
 
-/* When the next transfer is over; TIME_NEVER: none is under way. */
-u64 disk_next(void);
+/* When a disk interrupts next; TIME_NEVER: no transfer is under way, or the disks end
+ * theirs when the kernel's timer says so. */
+u64 disk_interrupts(void);
+extern u32 disk_by_timer; /* not 0: that is so */
 
 /* Has a transfer of this VM's failed for good, in its present life? */
 bool disk_failed(const struct vm *vm);
