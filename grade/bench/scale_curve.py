@@ -28,15 +28,16 @@ from grade.bench.scale_plot import Plot, axis, page, table  # noqa: E402
 NUMBERS = "1 100 1000 10000"
 COLUMNS = (  # name, key, format
     ("VMs", "vms", ",.0f"),
-    ("started, s", "started_s", ".1f"),
+    ("start, s", "started_s", ".1f"),
     ("answered", "answered", ",.0f"),
     ("asked", "asked", ",.0f"),
-    ("requests/s", "requests_per_s", ",.0f"),
+    ("req./s", "requests_per_s", ",.0f"),
+    ("per CPU", "requests_per_cpu_s", ",.0f"),
     ("p50, ms", "p50_ms", ".1f"),
     ("p99, ms", "p99_ms", ".1f"),
     ("errors", "errors", ",.0f"),
-    ("bytes/VM in", "bytes_per_idle_vm", ",.0f"),
-    ("bytes/VM out", "kernel_bytes_per_out_vm", ",.0f"),
+    ("bytes in", "bytes_per_idle_vm", ",.0f"),
+    ("bytes out", "kernel_bytes_per_out_vm", ",.0f"),
 )
 
 
@@ -70,6 +71,7 @@ def report(rows: Sequence[dict[str, float]], result: dict[str, Any]) -> str:
     swap = f"{plan['disks']} swap disks" if plan["disks"] else "no swap"
     words = [f"{plan['memory']} MB of RAM", swap, plan["throttle"], plan["options"], where["qemu"]]
     words += [f"{where['cpus']} CPUs", where["when"], f"revision {where['revision']}"]
+    rates = {"requests_per_s": "by the clock", "requests_per_cpu_s": "by QEMU's CPU time"}
     latency = {"p50_ms": "p50", "p99_ms": "p99"}
     texts = [[format(one[key], form) for _, key, form in COLUMNS] for one in rows]
     parts = [
@@ -78,12 +80,16 @@ def report(rows: Sequence[dict[str, float]], result: dict[str, Any]) -> str:
         f'<p class="dim">Zipf exponent {plan["zipf"]:g}, {plan["connections"]} requests at a time, '
         "a new connection for each.</p>",
         "<h2>Requests per second</h2>",
-        curve(rows, "requests/s", {"requests_per_s": ""}, log=False),
+        '<p class="dim">Per second of the clock, and per second of CPU time that QEMU got: where '
+        "they differ, the host was busy with something else, or the machine waited.</p>",
+        curve(rows, "requests/s", rates, log=False),
         "<h2>Latency</h2>",
         curve(rows, "ms", latency, log=True),
         "<h2>Memory of a VM that is in</h2>",
         curve(rows, "bytes", {"bytes_per_idle_vm": ""}, log=False),
         "<h2>All figures</h2>",
+        '<p class="dim">Seconds from power-on until all VMs waited for requests; requests per second '
+        "by the clock, and of CPU time; bytes of RAM of a VM that is in, and that is out.</p>",
         table([name for name, _, _ in COLUMNS], texts),
     ]
     return page("More and more virtual machines", "\n".join(parts))

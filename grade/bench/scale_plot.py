@@ -196,8 +196,8 @@ svg .area { fill-opacity: 0.85; }
 .legend span { margin-right: 1.2em; white-space: nowrap; }
 .legend i { display: inline-block; width: 0.8em; height: 0.8em; margin-right: 0.4em;
   vertical-align: -0.05em; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-td, th { padding: 0.2em 0.6em; border-bottom: 1px solid var(--line); text-align: right; }
+table { border-collapse: collapse; width: 100%; font-size: 13px; font-variant-numeric: tabular-nums; }
+td, th { padding: 0.2em 0.45em; border-bottom: 1px solid var(--line); text-align: right; }
 td:first-child, th:first-child { text-align: left; padding-left: 0; }
 th { font-weight: 600; color: var(--dim); }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 0.8em;

@@ -63,6 +63,7 @@ def _figures(result: dict[str, Any]) -> str:
         (f"{result['started_s']:.1f} s", f"until {result['made']:,} VMs wait for requests", False),
         (answered, "answered with their own number", result["answered"] != result["asked"]),
         (f"{result['requests_per_s']:,.0f}", "requests per second", False),
+        (f"{result['requests_per_cpu_s']:,.0f}", "requests per second of QEMU's CPU time", False),
         (f"{result['p50_ms']:.1f} / {result['p99_ms']:.1f} ms", "latency, p50 / p99", False),
         (f"{result['errors']:,}", "errors under load", result["errors"] > 0),
         (f"{result['bytes_per_idle_vm'] / 1024:.1f} KB", "of RAM for each VM that is in", False),
