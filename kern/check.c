@@ -10,6 +10,7 @@
 #include "kern/x86.h"
 #include "lib/format.h"
 
+#define CHECKERS_MAX   48u
 #define PROBLEMS_SHOWN 20u /* of a broken machine, the first lines say most */
 
 static u32 problems;
@@ -46,21 +47,34 @@ run_phase(enum check_phase phase)
 	}
 }
 
+/* Ends each checker's work, and keeps its count, as problems are printed meanwhile. */
+static void
+run_end(u32 counts[CHECKERS_MAX])
+{
+	u32 n = 0;
+
+	TABLE_FOR(checkers, struct checker, checker)
+	{
+		ASSERT(n < CHECKERS_MAX);
+		counts[n++] = checker->run(CHECK_END);
+	}
+}
+
 /* Not inlined: whoever measures entries leaves this one out, by its name. */
 __attribute__((noinline)) u32
 check_all(void)
 {
-	const char *separator = "check: ";
+	u32 counts[CHECKERS_MAX], n = 0;
 
 	problems = 0;
 	run_phase(CHECK_BEGIN);
 	run_phase(CHECK_WALK);
+	run_end(counts);
+	kprintf("check:");
 	TABLE_FOR(checkers, struct checker, checker)
 	{
-		u32 count = checker->run(CHECK_END);
-
-		kprintf("%s%u %s", separator, count, checker->what);
-		separator = ", ";
+		kprintf("%s %u %s", n ? "," : "", counts[n], checker->what);
+		n++;
 	}
 	kprintf(": %u problems\n", problems);
 	return problems;
