@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: MIT
 """make scale: many web VMs on one machine, each asked for its own number, then all of them loaded.
 
-    scale.py --build DIR [N=10000] [MEM=1G] [DISKS=0] [THROTTLE=2002] [SWEEP=K] [LOAD=SECONDS]
-             [REQUESTS=K] [ZIPF=1.0] [CONNECTIONS=8] [TIMEOUT=30] [SEED=1] [OPTIONS="gate=fifo ..."]
+    scale.py --build DIR [N=10000] [MEM=1G] [DISKS=0] [SWAPDIR=DIR] [THROTTLE=2002] [SWEEP=K]
+             [LOAD=SECONDS] [REQUESTS=K] [ZIPF=1.0] [CONNECTIONS=8] [TIMEOUT=30] [SEED=1] [OPTIONS="gate=fifo ..."]
 
     N            VMs, made by one boot script: 10.1.0.1 and the addresses that follow
     MEM          RAM of the machine
-    DISKS        swap disks, 0 to 4: sparse files in DIR/scale, a region of 16 MB for each VM
+    DISKS        swap disks, 0 to 4: sparse files, a region of 16 MB for each VM
+    SWAPDIR      where these are: by default DIR; /dev/shm leaves the host's disk out of it
     THROTTLE     how slow they are: transfers a second each, or iops-total=100,bps-total=20000000, or 2002
     SWEEP        how many VMs are asked for their number; by default all, or 5,000 above 10,000
     LOAD         for how many seconds they are loaded (10), or REQUESTS= how often
@@ -38,7 +39,7 @@ from conf import qemu, tap  # noqa: E402
 from conf.rundir import RunError  # noqa: E402
 from grade.bench import scale_report  # noqa: E402
 from grade.bench.runner import FAILURES, Failure  # noqa: E402
-from grade.bench.scale_measure import measure  # noqa: E402
+from grade.bench.scale_measure import measured  # noqa: E402
 from grade.bench.scale_run import Plan, size, throttling  # noqa: E402
 
 INSIDE = "DENALI_SCALE_NAMESPACE"  # environment: this process has a network namespace of its own
@@ -46,7 +47,7 @@ SWEEP_ALL = 10_000  # up to so many VMs, all are asked
 SWEEP_SAMPLE = 5_000  # of more
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 SETTINGS = (
-    "N MEM DISKS THROTTLE SWEEP LOAD REQUESTS ZIPF CONNECTIONS TIMEOUT SEED OPTIONS".split()
+    "N MEM DISKS SWAPDIR THROTTLE SWEEP LOAD REQUESTS ZIPF CONNECTIONS TIMEOUT SEED OPTIONS".split()
 )
 
 
@@ -74,11 +75,15 @@ def read_plan(build: Path, settings: dict[str, str]) -> Plan:
     """The plan that a person's settings ask for; RunError for one that makes no sense."""
     vms = whole(settings, "N", 10_000, 1, qemu.VM_MAX - 1)
     throttling(settings.get("THROTTLE", ""))
+    folder = Path(settings["SWAPDIR"]) if settings.get("SWAPDIR") else None
+    if folder and not folder.is_dir():
+        raise RunError(f"SWAPDIR={folder}: no such folder")
     plan = Plan(
         build=build,
         vms=vms,
         memory=size(settings.get("MEM", "") or "1G") >> 20,
         disks=whole(settings, "DISKS", 0, 0, 4),
+        swap_folder=folder,
         throttle=settings.get("THROTTLE", ""),
         options=settings.get("OPTIONS", ""),
         sample=whole(settings, "SWEEP", 0 if vms <= SWEEP_ALL else SWEEP_SAMPLE, 0, vms),
@@ -111,13 +116,21 @@ def more_ports() -> None:
         EPHEMERAL.write_text("2048 65535")
 
 
-def run(plan: Plan) -> dict[str, Any]:
-    """All of it, inside the namespace: the result, with what a reader needs to judge it."""
+def run(plan: Plan) -> bool:
+    """All of it, inside the namespace. Writes the report; whether all answered without error."""
     more_ports()
-    with tap.interface(plan.vms):
-        result = measure(plan)
-    result["plan"] = {**asdict(plan), "build": str(plan.build)}
-    return result
+    with tap.interface(plan.vms), measured(plan) as result:
+        result["plan"] = {name: _plain(value) for name, value in asdict(plan).items()}
+        (plan.build / "scale.json").write_text(json.dumps(result, indent=1) + "\n")
+        (plan.build / "scale.html").write_text(scale_report.page(result))
+        print(summary(result), end="")
+        print(f"report: {plan.build / 'scale.html'}", flush=True)
+        return bool(result["answered"] == result["asked"] and result["errors"] == 0)
+
+
+def _plain(value: object) -> object:
+    """For json."""
+    return str(value) if isinstance(value, Path) else value
 
 
 def summary(result: dict[str, Any]) -> str:
@@ -153,17 +166,12 @@ def main() -> int:
     try:
         plan = read_plan(build, settings)
         enter_namespace(sys.argv)
-        result = run(plan)
+        return 0 if run(plan) else 1
     except (RunError, *FAILURES, Failure) as error:
         print(f"scale: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
-    (build / "scale.json").write_text(json.dumps(result, indent=1) + "\n")
-    (build / "scale.html").write_text(scale_report.page(result))
-    print(summary(result), end="")
-    print(f"report: {build / 'scale.html'}")
-    return 0 if result["answered"] == result["asked"] and result["errors"] == 0 else 1
 
 
 if __name__ == "__main__":

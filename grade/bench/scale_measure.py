@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -196,8 +198,10 @@ def circumstances() -> dict[str, Any]:
     }
 
 
-def measure(plan: Plan) -> dict[str, Any]:
-    """Run the plan on the tap of this namespace."""
+@contextmanager
+def measured(plan: Plan) -> Iterator[dict[str, Any]]:
+    """The result of a run of the plan on the tap of this namespace. The swap disks go at the end:
+    it takes the host a minute to remove some of the files."""
     folder = make_folder()
     where = circumstances()
     try:
@@ -206,9 +210,9 @@ def measure(plan: Plan) -> dict[str, Any]:
             with Machine(machine(plan, folder, swap), plan.build / "scale/console") as running:
                 with Watch(Kernel(running), begin) as watch:
                     result = phases(Run(plan, running, watch))
+            yield {**result, "circumstances": where}
     finally:
         remove_folder(folder)
-    return {**result, "circumstances": where}
 
 
 def phases(run: Run) -> dict[str, Any]:

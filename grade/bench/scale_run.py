@@ -27,6 +27,7 @@ class Plan:
     vms: int
     memory: int = 1024  # MB
     disks: int = 0
+    swap_folder: Path | None = None  # where their files are; None: the build folder
     throttle: str = ""  # as the user wrote it
     options: str = ""  # more options of the kernel
     sample: int = 0  # of the sweep; 0: all VMs
@@ -61,13 +62,13 @@ def throttling(text: str) -> str:
 
 @contextmanager
 def swap_disks(plan: Plan) -> Iterator[tuple[str, ...]]:
-    """The swap disks as -drive values: sparse files in the build folder, removed at the end."""
+    """The swap disks as -drive values: sparse files in the plan's folder, removed at the end."""
     if not plan.disks:
         yield ()
         return
     region = swapfile.region_of(plan.options.split())
     megabytes = swapfile.disk_mb(plan.vms + SPARE_NUMBERS, plan.disks, region)
-    with swapfile.made(plan.build, plan.disks, megabytes) as paths:
+    with swapfile.made(plan.swap_folder or plan.build, plan.disks, megabytes) as paths:
         yield tuple(qemu.swap_disk(path, throttling(plan.throttle)) for path in paths)
 
 
