@@ -256,10 +256,11 @@ class Bench:
     def _console(self, number: int) -> str:
         """What the hog has said."""
         self.machine.serial.send(f"console {number}\r")
-        text = self.machine.expect(r"hog: (.*)$")[1]
+        shown = self.machine.expect(r"\n((?s:.*?))^console: vm \d+; Ctrl-\] leads away")[1]
+        match = re.search(r"hog: (.*)$", shown, re.MULTILINE) or self.machine.expect("hog: (.*)$")
         self.machine.serial.send("\x1d")
         self.machine.expect(f"^{PROMPT}")
-        return text.strip()
+        return match[1].strip()
 
     def _tool(self, name: str, *words: object) -> dict[str, Any]:
         line = [str(self.tools / name), *map(str, words)]
@@ -328,6 +329,7 @@ def measure(bench: Bench, hogs: list[Hog], rounds: int) -> list[Result]:
                 result.pairs.append(bench.pair(result.hog))
             except FAILURES as failure:
                 result.failure = str(failure)
+                print(failure, file=sys.stderr, flush=True)
                 bench.machine.check()
     return results
 
