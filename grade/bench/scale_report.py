@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
@@ -21,6 +21,10 @@ STATES = {  # from the bottom: in, on the way, out, ended
     "out": ("out",),
     "not started, or ended": ("stopped", "dying", "dead"),
 }
+HOST_TEXT = (
+    "CPU time of QEMU's threads, and how long they waited for a CPU that others had. Where they wait "
+    "much, the figures above are the host's more than the machine's."
+)
 
 
 def page(result: dict[str, Any]) -> str:
@@ -34,6 +38,7 @@ def page(result: dict[str, Any]) -> str:
         ("Latency, all requests of the load", _percentiles(result), _distribution(result)),
         ("Memory by owner", _memory_text(result), _memory(result)),
         ("Swap traffic", "Between memory and the swap disks.", _swap(result)),
+        ("The host", HOST_TEXT, _host(result)),
     ):
         parts.append(f'<h2>{heading}</h2>\n<p class="dim">{text}</p>\n{plot}')
     parts += ["<h2>Memory after the sweep, as the monitor tells it</h2>", _owners(result)]
@@ -179,7 +184,7 @@ def _latency(result: dict[str, Any]) -> str:
     x = Axis("seconds since power-on", begin, begin + max(seconds, 0.1))
     plot = Plot(x, axis("ms", values, log=True))
     for colour, kind in enumerate(kinds):
-        plot.line([(at, one[f"{kind}_ms"]) for at, one in series], colour, kind)
+        plot.line([(at, one[f"{kind}_ms"]) for at, one in series if one["answers"]], colour, kind)
     return plot.svg()
 
 
@@ -231,7 +236,30 @@ def _swap(result: dict[str, Any]) -> str:
 def _speed(samples: Sequence[dict[str, Any]], counter: str) -> list[tuple[float, float]]:
     """MB/s between samples, from a counter of pages."""
     points = []
-    for before, after in zip(samples, samples[1:]):
+    for before, after, seconds in _steps(samples):
         pages = (after["swap"].get(counter, 0) - before["swap"].get(counter, 0)) & 0xFFFFFFFF
-        points.append((after["at"], pages * PAGE / MB / max(after["at"] - before["at"], 1e-3)))
+        points.append((after["at"], pages * PAGE / MB / seconds))
     return points
+
+
+def _steps(
+    samples: Sequence[dict[str, Any]],
+) -> Iterator[tuple[dict[str, Any], dict[str, Any], float]]:
+    """Neighbours among the samples, and the seconds between them."""
+    for before, after in zip(samples, samples[1:]):
+        yield before, after, max(after["at"] - before["at"], 1e-3)
+
+
+def _host(result: dict[str, Any]) -> str:
+    lines = {"ran": "QEMU ran", "waited": "QEMU waited for a CPU"}
+    points = {
+        key: [
+            (after["at"], 100 * max(after[key] - before[key], 0.0) / seconds)
+            for before, after, seconds in _steps(result["samples"])
+        ]
+        for key in lines
+    }
+    plot = Plot(_time(result), axis("% of a CPU", [y for one in points.values() for _, y in one]))
+    for (key, name), colour in zip(lines.items(), (2, 3)):
+        plot.line(points[key], colour, name)
+    return _phases(result, plot)

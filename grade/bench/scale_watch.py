@@ -11,6 +11,7 @@ import re
 import struct
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ class Sample:
     states: dict[str, int]
     frames: dict[str, int]
     counters: dict[str, int]
+    ran: float  # seconds of CPU time that QEMU's threads had
+    waited: float  # seconds that they waited for a CPU of the host: others had them
 
     def living(self) -> int:
         """VMs that were started and haven't ended, with the supervisor."""
@@ -63,6 +66,8 @@ class Sample:
             "at": round(self.at, 3),
             "states": {state: n for state, n in self.states.items() if n and state != "new"},
             "frames": {use: n for use, n in self.frames.items() if n},
+            "ran": round(self.ran, 3),
+            "waited": round(self.waited, 3),
         }
 
 
@@ -72,6 +77,7 @@ class Kernel:
     def __init__(self, machine: Machine) -> None:
         symbols = machine.kernel.symbols
         self._memory = machine.memory
+        self._threads = Path(f"/proc/{machine.pid}/task")
         self._states = (symbols["vm_state_count"].address, state_names())
         self._frames = (symbols["frame_count"].address, frame_texts())
         self._counters = {
@@ -83,7 +89,17 @@ class Kernel:
     def sample(self, at: float) -> Sample:
         """The figures now."""
         counters = {name: self._memory.word(place) for name, place in self._counters.items()}
-        return Sample(at, self._array(*self._states), self._array(*self._frames), counters)
+        states, frames = self._array(*self._states), self._array(*self._frames)
+        return Sample(at, states, frames, counters, *self._host())
+
+    def _host(self) -> tuple[float, float]:
+        """How long QEMU's threads ran, and how long they waited for a CPU."""
+        ran = waited = 0.0
+        for path in self._threads.glob("*/schedstat"):
+            with suppress(OSError):  # the thread has ended
+                nanoseconds = path.read_text().split()
+                ran, waited = ran + int(nanoseconds[0]) / 1e9, waited + int(nanoseconds[1]) / 1e9
+        return ran, waited
 
     def _array(self, address: int, names: list[str]) -> dict[str, int]:
         data = self._memory.read(address - KERNEL_BASE, 4 * len(names))

@@ -300,6 +300,6 @@ def test_fifty_vms_are_started_asked_loaded_and_drawn(lab: Lab, tmp_path: Path) 
     assert result["sweep"]["time_wait"] == result["load"]["time_wait"] == 0  # the server closes first
     assert 0 < result["kernel_bytes_per_out_vm"] <= 512 < 10_000 < result["bytes_per_idle_vm"]
     assert result["states"]["idle"]["states"]["idle"] == 51
-    _check_page((tmp_path / "scale.html").read_text(), 5)
+    _check_page((tmp_path / "scale.html").read_text(), 6)
     assert not list(tmp_path.glob("swap*"))
     _check_page(scale_curve.report([scale_curve.row(result)] * 2, result), 3)
