@@ -24,7 +24,7 @@ static char ring[RING_SIZE];
 static u32 ring_put, ring_get; /* free-running */
 static u32 writer = KERNEL_VM; /* who wrote the last byte */
 static bool mid_line;
-static u32 epoch = 1; /* counts how often the ring became empty */
+static u16 epoch = 1; /* counts how often the ring became empty */
 
 u32 console_focus = CONSOLE_KERNEL;
 static enum { SHOW_DEFAULT, SHOW_ALL, SHOW_FOCUS } mode;
@@ -148,7 +148,7 @@ console_shows(u32 number)
 	return mode != SHOW_FOCUS || number == console_focus;
 }
 
-u32
+u16
 console_epoch(void)
 {
 	return epoch;

@@ -9,7 +9,7 @@
 #include "lib/types.h"
 
 /* A number that changes whenever the ring becomes empty. */
-u32 console_epoch(void);
+u16 console_epoch(void);
 
 /* Bytes that guests may put into the ring now. */
 u32 console_room(void);

@@ -18,6 +18,7 @@
 #define VM_PART          4u    /* and of the common share: this part of what is left */
 
 _Static_assert(sizeof(struct packet) <= PAGE_SIZE / PACKETS_PER_PAGE, "two fit in a page");
+_Static_assert(PACKETS_PER_VM <= 255, "a byte counts what a VM has under way");
 
 COUNTER(packets_made);
 COUNTER(packets_used);
@@ -233,7 +234,7 @@ for_all(u32 (*each)(struct packet *packet))
 }
 
 /* The account of the VM that pays for a packet; NULL: the uplink pays. */
-static u16 *
+static u8 *
 paid_by(const struct packet *packet)
 {
 	u32 sender = packet->sender & ~NAMED;

@@ -69,6 +69,7 @@ quantum_begin(struct vm *vm, u64 now, u64 length)
 	quantum_charge(now);
 	charged = vm;
 	vm->quanta++;
+	vm->quanta_new = true;
 	quantum_end = now + length;
 	deadline_changed(quantum_end);
 }

@@ -55,7 +55,7 @@ resident_set(pa_t frame, const struct vm *vm, gva_t page)
 	if (!table[0])
 		return;
 	*entry_of(frame >> PAGE_SHIFT) = (struct entry){
-		.whose = vm->number << PAGE_BITS | page >> PAGE_SHIFT,
+		.whose = (u32)vm->number << PAGE_BITS | page >> PAGE_SHIFT,
 		.used = age_of(vm),
 	};
 }

@@ -45,10 +45,10 @@ wake_first(void)
 {
 	struct work *work = waiting;
 
-	waiting = work->next;
+	waiting = work->next != &work_end ? work->next : NULL;
 	if (!waiting)
 		waiting_tail = &waiting;
-	work->queued = false;
+	work->next = NULL;
 	work_add(work);
 }
 
@@ -99,14 +99,13 @@ swap_io_free(struct swap_io *io)
 void
 swap_io_wait(struct work *work)
 {
-	if (work->queued)
+	if (work_is_queued(work))
 		return;
 	if (have_free()) {
 		work_add(work);
 		return;
 	}
-	work->queued = true;
-	work->next = NULL;
+	work->next = &work_end;
 	*waiting_tail = work;
 	waiting_tail = &work->next;
 }
@@ -227,7 +226,8 @@ check_swap(enum check_phase phase)
 	}
 	CHECK_THAT(busy == busy_count, "%u swap transfers, not %u", busy, busy_count);
 	CHECK_THAT(busy + count_free() == ios_made, "a swap transfer is lost");
-	CHECK_THAT(!waiting || !have_free() || wake_work.queued, "who waits to swap isn't woken");
+	CHECK_THAT(!waiting || !have_free() || work_is_queued(&wake_work),
+		   "who waits to swap isn't woken");
 	return busy;
 }
 

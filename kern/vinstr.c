@@ -34,7 +34,7 @@ charge(struct vm *vm, u32 bytes)
 		vm->console_epoch = console_epoch();
 		vm->console_used = 0;
 	}
-	vm->console_used += bytes;
+	vm->console_used = (u16)(vm->console_used + bytes);
 }
 
 /* Keeps the text in the VM's page, where the last CONSOLE_KEPT bytes are. */

@@ -13,7 +13,10 @@
 #include "lib/format.h"
 #include "lib/string.h"
 
-#define ENDINGS 256u /* of which the reasons are kept */
+#define ENDINGS 255u /* of which the reasons are kept */
+
+/* With the timer and a bit for the number, a VM that is out costs 256 bytes at most. */
+_Static_assert(sizeof(struct vm) <= 248 + sizeof(struct vm_local), "100,000 take 25 MB");
 
 COUNTER(vms_killed);
 COUNTER(vms_terminated);
@@ -80,7 +83,7 @@ keep_reason(struct vm *vm, const char *reason)
 
 	endings[place].number = vm->number;
 	format(endings[place].reason, ENDING_SIZE, "%s", reason);
-	vm->ending = (u16)(place + 1);
+	vm->ending = (u8)(place + 1);
 }
 
 const char *

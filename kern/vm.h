@@ -58,6 +58,8 @@ enum vm_state {
 struct packet;
 struct vdisk_vm;
 
+/* Wide fields come first, then narrower ones, so that none is lost between them: what
+ * a VM that is out costs is this and its timer. */
 struct vm {
 	u32 vm86_room[4]; /* what a trap pushes besides from virtual-8086 mode */
 
@@ -65,50 +67,24 @@ struct vm {
 	 * this frame (kernel_tss.esp0), trap_entry the rest. */
 	struct trapframe regs;
 
-	/* idle.c */
-	bool in_idle; /* gave the CPU away in idle, which has yet to return */
-
 	/* space.c: its memory */
 	u32 *directory;      /* NULL: it has no address space */
 	struct vregs *vregs; /* its page 1, in the kernel's mapping */
-	u32 frames;          /* of RAM that it owns, tables not counted */
 	gva_t backed;        /* backing.c: what is backed from the start is, below this */
 
 	/* Its place in the one list of its state: READY, the scheduler's; QUEUED and
 	 * IDLE, the gatekeeper's; WAITING for a frame, gatekeeper.c's. */
 	struct vm *next, *prev;
 
-	/* gatekeeper.c: frames that it was promised, or will give back */
-	u32 promise;
 	struct vm *in_next, *in_prev; /* gate_fifo.c: of all that are in, by when they came */
 	u32 entered;                  /* ms; when it came in */
-	u8 heat;                      /* gate_heat.c */
 
-	/* gate.c: it can't go on before a page is there, or a frame; its virtual
-	 * instruction is to be carried out again then */
-	bool blocked, restart;
-
-	/* vmswap.c, swap.c: transfers of its pages under way; is there anything of it in
-	 * its region; pages to fetch at once when it comes in; block 0 of the region, while
-	 * it is on the way */
-	bool has_region;
-	u16 swap_ios;
-	u16 swap_dropped; /* frames of these that the VM has discarded meanwhile */
-	u16 working_set;
-	pa_t map;
-
-	/* sched.c: how often it ran */
-	u32 quanta;      /* given so far */
-	u32 quanta_told; /* as the register page says */
+	pa_t map; /* vmswap.c: block 0 of its region, while it is on the way */
 
 	/* quantum.c: what it used; what it left of the last quantum, when it idled */
 	u64 run_time; /* ns */
 	u32 left;     /* ns */
-	bool ahead;   /* sched_rr.c: the queue that it waits in */
-
-	/* vinstr.c: what it has in the console's ring, about */
-	u32 console_used, console_epoch;
-	u32 console_written; /* bytes ever; wraps */
+	u32 quanta;   /* sched.c: given so far */
 
 	/* virq.c */
 	u32 pending; /* the truth; the register page has a copy */
@@ -120,9 +96,35 @@ struct vm {
 
 	/* netq.c: frames received, oldest first */
 	struct packet *queue_head, *queue_tail;
-	u16 queue_length, queue_from_vms;
 	u32 packets_dropped;
 	u32 frames_out, frames_in; /* vnic.c: sent and taken so far */
+	u16 queue_length, queue_from_vms;
+
+	/* vinstr.c: what it has in the console's ring, about; since which time that
+	 * the ring was empty, which wraps */
+	u16 console_used, console_epoch;
+	u32 console_written; /* bytes ever; wraps */
+
+	u16 frames;  /* of RAM that it owns, tables not counted */
+	u16 promise; /* gatekeeper.c: frames that it was promised, or will give back */
+
+	/* vmswap.c, swap.c: transfers of its pages under way; frames of these that it has
+	 * discarded meanwhile; pages to fetch at once when it comes in; is there anything
+	 * of it in its region */
+	u16 swap_ios;
+	u16 swap_dropped;
+	u16 working_set;
+	bool has_region : 1;
+
+	bool in_idle : 1; /* idle.c: gave the CPU away in idle, which has yet to return */
+
+	/* gate.c: it can't go on before a page is there, or a frame; its virtual
+	 * instruction is to be carried out again then */
+	bool blocked : 1, restart : 1;
+
+	bool ahead : 1;      /* sched_rr.c: the queue that it waits in */
+	bool quanta_new : 1; /* quantum.c, vregs.c: there were more than the registers say */
+	u8 heat;             /* gate_heat.c */
 
 	struct vm_local local;
 
@@ -130,30 +132,28 @@ struct vm {
 	 * All above begins as zeros at each start. */
 
 	/* vm.c */
-	u32 number;
-	u8 state;         /* enum vm_state; vm_enter_state changes it */
-	u16 ending;       /* place of its last end's reason, plus 1; 0: none */
 	u32 starts;       /* so far */
 	struct work work; /* gives it its memory, and takes it back */
+	u32 number : 20;
+	u32 state : 4; /* enum vm_state; vm_enter_state changes it */
 
-	/* vdisk_queue.c: NULL if it has no disks; transfers have ended that it wasn't
-	 * told of */
+	/* packet.c: wants VIRQ_NET when it may send; is in that list */
+	bool send_refused : 1, send_listed : 1;
+
+	/* vdisk_queue.c: transfers have ended that it wasn't told of; NULL if it has no disks */
+	bool disk_done : 1;
 	struct vdisk_vm *disks;
-	bool disk_done;
 
 	/* vmstart.c: its definition */
 	const struct image *image;
 	u32 memory_size;  /* bytes, a multiple of PAGE_SIZE */
 	const char *args; /* less than ARGS_MAX bytes */
 
-	/* packet.c: frames in the machine that it sent; wants VIRQ_NET when it may
-	 * send; is in that list */
-	u16 packets_sent;
-	bool send_refused, send_listed;
-	struct vm *send_next;
-
-	u64 wake_full_at; /* wake.c: ns; when it has all its tokens */
-	u16 uplink_round; /* uplinkq.c: where its next frame goes */
+	u64 wake_full_at;     /* wake.c: ns; when it has all its tokens */
+	struct vm *send_next; /* packet.c */
+	u16 uplink_round;     /* uplinkq.c: where its next frame goes */
+	u8 packets_sent;      /* packet.c: frames in the machine that it sent */
+	u8 ending;            /* vm.c: place of its last end's reason, plus 1; 0: none */
 };
 
 #define VM_MAX     262143u /* the highest number: the last address is 10.4.255.255 */

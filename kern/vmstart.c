@@ -222,10 +222,10 @@ vm_enter(struct vm *vm)
 int
 vm_start(struct vm *vm, u32 budget)
 {
-	ASSERT(!vm->directory && !vm->work.queued);
+	ASSERT(!vm->directory && !work_is_queued(&vm->work));
 	if (vm->state == VM_DEAD)
 		vm_enter_state(vm, VM_STOPPED);
-	memset(vm, 0, offsetof(struct vm, number));
+	memset(vm, 0, offsetof(struct vm, starts));
 	vm->ending = 0;
 	vm->starts++;
 	first_budget = budget;

@@ -113,9 +113,9 @@ vregs_refresh(struct vm *vm, u64 now)
 	v->time = now;
 	v->virq_pending = vm->pending;
 	v->packets_waiting = vm->queue_length;
-	if (vm->quanta_told == vm->quanta)
+	if (!vm->quanta_new)
 		return;
-	vm->quanta_told = vm->quanta;
+	vm->quanta_new = false;
 	/* Counters change at the start of each quantum: no guest needs them more
 	 * often, and this is the path of every virtual instruction. */
 	v->quanta = vm->quanta;

@@ -10,9 +10,10 @@
 #include "kern/work.h"
 
 /* Guests are interrupted this often while there is work. */
-#define WORK_PERIOD (NS_PER_MS / 2)
+#define WORK_PERIOD (NS_PER_MS / 8)
 
 struct work *work_head;
+struct work work_end;
 
 static struct work **tail = &work_head;
 static u64 last_slice;
@@ -22,12 +23,11 @@ bool work_due;
 void
 work_add(struct work *work)
 {
-	if (work->queued)
+	if (work_is_queued(work))
 		return;
 	if (!work_head)
 		deadline_changed(last_slice + WORK_PERIOD);
-	work->queued = true;
-	work->next = NULL;
+	work->next = &work_end;
 	*tail = work;
 	tail = &work->next;
 }
@@ -51,10 +51,10 @@ work_run(void)
 
 	if (!work)
 		return false;
-	work_head = work->next;
+	work_head = work->next != &work_end ? work->next : NULL;
 	if (!work_head)
 		tail = &work_head;
-	work->queued = false;
+	work->next = NULL;
 	if (run_slice(work))
 		work_add(work);
 	last_slice = clock_now();
@@ -87,12 +87,13 @@ check_work(enum check_phase phase)
 
 	if (phase != CHECK_END)
 		return 0;
-	for (struct work *work = work_head; work && n < WORK_MANY; last = work, work = work->next) {
+	for (struct work *work = work_head; work && work != &work_end && n < WORK_MANY;
+	     last = work, work = work->next) {
 		if (!check_pointer(work)) {
 			check_problem("work item %08x is nowhere", (u32)work);
 			return n;
 		}
-		CHECK_THAT(work->queued && work->run, "work item %08x isn't queued", (u32)work);
+		CHECK_THAT(work->next && work->run, "work item %08x isn't queued", (u32)work);
 		n++;
 	}
 	CHECK_THAT(tail == (last ? &last->next : &work_head), "the last work item isn't the last");

@@ -11,11 +11,18 @@
 
 /* A resumable piece of work; lives in the record of whoever needs it. */
 struct work {
-	struct work *next;
-	bool queued;
+	struct work *next;              /* NULL: it isn't queued; work_end: it is the last */
 	bool (*run)(struct work *work); /* one slice: at most some 20,000 machine
 					 * instructions; true: there is more */
 };
+
+extern struct work work_end; /* stands behind the last item of a queue; never run */
+
+static inline bool
+work_is_queued(const struct work *work)
+{
+	return work->next != NULL;
+}
 
 /* Queues `work` behind the others; if it is queued already, nothing happens. */
 void work_add(struct work *work);

@@ -48,6 +48,7 @@ u32 vm_count = VMS;
 u64 timer_deadline = TIME_NEVER;
 bool deadline_stale;
 struct work *work_head;
+struct work work_end;
 bool work_due;
 
 static u64 now;
@@ -143,10 +144,9 @@ static struct work **work_tail = &work_head;
 void
 work_add(struct work *work)
 {
-	if (work->queued)
+	if (work_is_queued(work))
 		return;
-	work->queued = true;
-	work->next = NULL;
+	work->next = &work_end;
 	*work_tail = work;
 	work_tail = &work->next;
 }
@@ -158,10 +158,10 @@ work_run(void)
 
 	if (!work)
 		return false;
-	work_head = work->next;
+	work_head = work->next != &work_end ? work->next : NULL;
 	if (!work_head)
 		work_tail = &work_head;
-	work->queued = false;
+	work->next = NULL;
 	if (work->run(work))
 		work_add(work);
 	return work_head != NULL;
