@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 
+from conf import tap
 from conf.rundir import RunError
 from grade.bench import scale, scale_curve, scale_plot
 from grade.bench.scale_measure import memory_lines
@@ -237,6 +238,13 @@ def test_settings_become_a_plan(tmp_path: Path) -> None:
     for wrong in ({"N": "0"}, {"DISKS": "5"}, {"THROTTLE": "slow"}, {"MEM": "1X"}, {"ZIPF": "-1"}):
         with pytest.raises(RunError):
             scale.read_plan(tmp_path, wrong)
+
+
+def test_vm_100000_is_a_neighbour() -> None:
+    """The host's own table of neighbours ends at 1,024: every VM is a permanent one."""
+    lines = tap.neighbours(100_000).splitlines()
+    assert len(set(lines)) == 100_000
+    assert lines[-1].startswith("neigh replace 10.2.134.160 lladdr 02:00:0a:02:86:a0 dev ")
 
 
 def test_what_mem_prints_is_read_by_owner() -> None:
