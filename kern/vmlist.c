@@ -14,6 +14,12 @@ image_name(const struct vm *vm)
 	return vm->image ? module_with(vm->image)->name : "";
 }
 
+static const char *
+quanta_word(const struct vm *vm)
+{
+	return vm->quanta == 1 ? "quantum" : "quanta";
+}
+
 static void
 print_counts(void)
 {
@@ -43,9 +49,9 @@ command_vms(const char *argument, u32 round)
 		}
 		if (vm->state == VM_NEW)
 			continue;
-		kprintf("  vm %-5u %-8s %5u KB of %6u KB, %u quanta, %s\n", number,
+		kprintf("  vm %-5u %-8s %5u KB of %6u KB, %u %s, %s\n", number,
 			vm_state_name(vm->state), vm->frames * 4, vm->memory_size >> 10, vm->quanta,
-			image_name(vm));
+			quanta_word(vm), image_name(vm));
 		shown++;
 	}
 	return true;
@@ -89,8 +95,8 @@ print_registers(const struct trapframe *r)
 static void
 print_accounts(const struct vm *vm)
 {
-	kprintf("  ran %u ms in %u quanta; started %u times\n", (u32)(vm->run_time / NS_PER_MS),
-		vm->quanta, vm->starts);
+	kprintf("  ran %u ms in %u %s; started %u time%s\n", (u32)(vm->run_time / NS_PER_MS),
+		vm->quanta, quanta_word(vm), vm->starts, vm->starts == 1 ? "" : "s");
 	kprintf("  virqs: pending %x, posted %u, merged %u, delivered %u\n", vm->pending,
 		vm->posted, vm->merged, vm->delivered);
 	kprintf("  packets: %u waiting, %u sent under way, %u dropped, %u out, %u in\n",

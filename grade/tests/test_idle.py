@@ -124,7 +124,7 @@ static int run(void)
 def _activity(machine: Machine, vm: int) -> tuple[int, ...]:
     """Quanta given to a VM, and interrupts posted to it."""
     text = machine.monitor(f"vm {vm}")
-    found = re.search(r"(\d+) quanta(?:.|\n)*posted (\d+)", text)
+    found = re.search(r"(\d+) quant(?:a|um)(?:.|\n)*posted (\d+)", text)
     assert found, text
     return int(found[1]), int(found[2])
 
