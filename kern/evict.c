@@ -82,7 +82,8 @@ reclaim_slice(struct work *work)
 	static u32 scans;
 
 	(void)work;
-	gate_frames_freed();
+	if (swap_io_busy() < SWAP_IO_MAX) /* else they may wait for that */
+		gate_frames_freed();
 	if (frame_count[FRAME_FREE] + gate_leaving >= high) {
 		scans = 0;
 		return false;

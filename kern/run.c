@@ -135,6 +135,7 @@ pick_next(void)
 	if (work_pending()) { /* who has it done needs it more often than guests rest */
 		cpu_breathe();
 		work_run();
+		deadline_program(); /* none who is picked may get as far as ring 3 */
 		cpu_breathe();
 	}
 	vm = scheduler->pick();

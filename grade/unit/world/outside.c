@@ -9,7 +9,10 @@
 
 #define PERIOD_US  1500u /* on average, half of it */
 #define MOOD_MS    3000u /* on average, half of it */
+#define CALM_MS    400u  /* sometimes nothing comes for this long */
 #define FAIL_HEAVY 300u  /* permille, in a bad mood */
+
+u32 outside_calm = 2;
 
 static u64 next = NS_PER_MS, mood_ends;
 static u32 fail_reads, fail_writes;
@@ -51,6 +54,11 @@ static void
 kill(struct vm *vm)
 {
 	world_count.kills += vm_lives(vm);
+	world_count.killed_leaving += vm->state == VM_LEAVING;
+	world_count.killed_out += vm->state == VM_OUT;
+	world_count.killed_queued += vm->state == VM_QUEUED;
+	world_count.killed_entering += vm->state == VM_ENTERING;
+	world_count.killed_waiting += vm->state == VM_WAITING;
 	vm_kill(vm, "by the world");
 }
 
@@ -102,7 +110,8 @@ outside_poll(void)
 
 	if (world_time < next)
 		return;
-	next = world_time + (u64)rnd(PERIOD_US) * NS_PER_US;
+	next = world_time +
+	       (chance(outside_calm) ? CALM_MS * NS_PER_MS : (u64)rnd(PERIOD_US) * NS_PER_US);
 	change_mood();
 	if (chance(850))
 		post(vm);

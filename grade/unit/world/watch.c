@@ -10,14 +10,15 @@
 #include "kern/run.h"
 #include "lib/string.h"
 
-#define CHECK_PERIOD  32u  /* events between looks at everything; on average */
+#define CHECK_PERIOD  32u /* events between looks at everything; on average */
+#define TIMER_LATE    (100 * NS_PER_MS)
 #define VERIFY_PERIOD 512u /* and between comparisons of all memory */
 
-/* How long a VM may be in a state, in virtual time: some ten times as long as what runs
+/* How long a VM may be in a state, in virtual time: several times as long as what runs
  * with disks of 3 ms show (they print it). */
 static const u64 limits[VM_STATE_COUNT] = {
-	[VM_READY] = 3 * NS_PER_S,  [VM_WAITING] = 3 * NS_PER_S,  [VM_LEAVING] = 3 * NS_PER_S,
-	[VM_QUEUED] = 6 * NS_PER_S, [VM_ENTERING] = 3 * NS_PER_S, [VM_DYING] = 3 * NS_PER_S,
+	[VM_READY] = 2 * NS_PER_S,  [VM_WAITING] = 2 * NS_PER_S,  [VM_LEAVING] = 2 * NS_PER_S,
+	[VM_QUEUED] = 3 * NS_PER_S, [VM_ENTERING] = 2 * NS_PER_S, [VM_DYING] = 2 * NS_PER_S,
 };
 
 static struct {
@@ -60,6 +61,10 @@ watch_vm(const struct vm *vm)
 	if (limit && world_time - seen[vm->number].since > limit)
 		world_fail(vm->number, "is %s since %llu us", vm_state_name(vm->state),
 			   seen[vm->number].since / NS_PER_US);
+	if ((vm->state == VM_IDLE || vm->state == VM_OUT) && vm->timer_slot &&
+	    vm->deadline + TIMER_LATE < world_time)
+		world_fail(vm->number, "sleeps, though its deadline was %llu us",
+			   vm->deadline / NS_PER_US);
 	if ((vm->state == VM_IDLE || vm->state == VM_OUT) && guest_owed(vm))
 		world_fail(vm->number, "is %s, but wasn't told of %x", vm_state_name(vm->state),
 			   guest_owed(vm));

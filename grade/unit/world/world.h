@@ -67,6 +67,11 @@ extern u32 world_events, world_events_max;
 	X(discards)          \
 	X(posts)             \
 	X(kills)             \
+	X(killed_leaving)    \
+	X(killed_out)        \
+	X(killed_queued)     \
+	X(killed_entering)   \
+	X(killed_waiting)    \
 	X(terminations)      \
 	X(starts)            \
 	X(undefinitions)     \
@@ -168,6 +173,7 @@ void dma_poll(void);
 
 /* Defines and starts the first VMs. */
 void outside_init(void);
+extern u32 outside_calm; /* permille: nothing comes for a while then */
 u64 outside_next(void);
 void outside_poll(void);
 
