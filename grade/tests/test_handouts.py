@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The manual: it builds without a warning, agrees with the headers, and its first chapter works."""
+"""The manual: it builds without a warning, agrees with the headers, and shows what happens."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from grade.harness.lab import Lab
 from grade.harness.process import end, start
 from handouts.build import Expander
 from handouts.header import ABI, Header, HeaderError
@@ -150,6 +151,75 @@ def test_a_mark_that_nothing_answers_is_an_error() -> None:
         with pytest.raises(HeaderError):
             expander.expand(text)
     assert expander.expand("@#[VREGS_BASE] @[BLOCK_SIZE]") == "0x1000 4,096"
+
+# --- the chapter on scale ----------------------------------------------------------------------
+
+STATES = re.compile(r"^\t\[VM_(\w+)\] = ([^,]+),$", re.M)
+
+
+def _arrows_of_the_kernel() -> set[tuple[str, str]]:
+    """(from, to) of each change that kern/state.c allows."""
+    table = STATES.findall((ROOT / "kern/state.c").read_text())
+    assert len(table) == 12
+    return {
+        (old.lower(), new.lower()) for old, to in table for new in re.findall(r"TO\((\w+)\)", to)
+    }
+
+
+@pytest.mark.quick
+def test_the_states_in_the_manual_are_the_kernels() -> None:
+    """Picture and table show the changes that the kernel allows: each of them, and no other."""
+    arrows = _arrows_of_the_kernel()
+    states = {old for old, _ in arrows}
+    drawn = re.findall(
+        r'data-from="([\w ]+)" data-to="(\w+)"', (CHAPTERS / "states.svg").read_text()
+    )
+    assert {(old, new) for olds, new in drawn for old in olds.split()} == arrows
+    chapter = (CHAPTERS / "scale.md").read_text()
+    rows = dict(re.findall(r"^\| (\w+) \| [^|]+ \| ([\w, ]+) \|$", chapter, re.M))
+    told = {(old, new) for old, to in rows.items() if old in states for new in to.split(", ")}
+    assert told == arrows
+
+
+@pytest.mark.quick
+def test_the_stripes_in_the_manual_follow_the_arithmetic() -> None:
+    """Whoever writes swap_place from the picture writes the right one."""
+    text = (CHAPTERS / "stripes.svg").read_text()
+    found = re.findall(
+        r'data-region="(\d)" data-stripe="(\d)" data-disk="(\d)" data-row="(\d)"', text
+    )
+    places = {(int(r), int(s)): (int(disk), int(row)) for r, s, disk, row in found}
+    disks, stripes, regions = 3, 4, 3
+    rows = -(-stripes // disks)
+    assert places == {
+        (region, stripe): ((region + stripe) % disks, region * rows + stripe // disks)
+        for region in range(regions)
+        for stripe in range(stripes)
+    }
+
+
+def _any_figures(line: str) -> str:
+    """A pattern for a line, in which frames and pages may be other numbers."""
+    text = re.escape(line).replace("\\ ", " ")
+    return re.sub(r"\d+(?= (frames|of|for|pages|transfers))", r"\\d+", text)
+
+
+def test_the_monitor_shows_what_the_chapter_on_scale_shows(lab: Lab) -> None:
+    """A reader who types the chapter's commands sees the chapter's lines; figures may differ."""
+    blocks = list(_blocks(CHAPTERS / "scale.md"))
+    options = next(b.commands[0] for b in blocks if b.language == "console").split("'")[1]
+    machine = lab.boot(lab.guest("httpd", count=3), options=options)
+    for _ in range(3):
+        machine.expect("httpd: serving")
+    session = next(b.text for b in blocks if b.caption == "in the monitor")
+    for command, *lines in (part.splitlines() for part in session.split("denali> ")[1:]):
+        wanted = [_any_figures(line.strip()) for line in lines]
+        for _ in range(20):  # VM 2 is out a moment later
+            shown = machine.monitor(command)
+            missing = [line for line in wanted if not re.search(line, shown)]
+            if not missing:
+                break
+        assert not missing, f"{command}: {missing}\n{shown}"
 
 
 # --- the first chapter -------------------------------------------------------------------------
