@@ -142,6 +142,9 @@ pick_next(void)
 	if (!vm)
 		return false;
 	vm_enter_state(vm, VM_RUNNING);
+	/* Another one took the processor when it was to wait (interrupts=immediate): what
+	 * it waited for may have come. It asks again. */
+	vm->blocked = false;
 	return true;
 }
 
