@@ -18,7 +18,7 @@
 #include "kern/cow.h"
 #endif
 
-#define PAGE_COST 16 /* units: a page is zeroed, and perhaps filled */
+#define PAGE_COST 40 /* units: a page is zeroed, and perhaps filled */
 #define FEW_PAGES 12 /* that a service touches before it waits for its first client */
 
 u32 backing_pages;

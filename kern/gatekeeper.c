@@ -147,18 +147,27 @@ admit(struct vm *vm)
 	vm_enter(vm);
 }
 
+/* A VM that starts is given its first pages at once: no slice starts another one. */
+static u32
+admit_cost(const struct vm *vm)
+{
+	return vm->has_region ? 1 : ADMIT_SLICE;
+}
+
 void
 gate_run(u32 count)
 {
 	struct vm *vm;
 
-	while (count-- > 0 && (vm = gatekeeper->next())) {
+	while (count > 0 && (vm = gatekeeper->next())) {
 		u32 need = gate_need(vm);
 
 		if (need <= gate_room() || !vm_mover) {
+			count -= MIN(count, admit_cost(vm));
 			admit(vm);
 			continue;
 		}
+		count--;
 		if (need <= gate_room() + gate_leaving || !gate_send_out())
 			return; /* until somebody is out, or may leave */
 	}
