@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Without devices that live in the host's time, the same boot is the same run: every event of the
-trace, in the same order and at the same time, twice. Pages that go out and come in are no exception,
-on swap=ram.
+trace, in the same order and at the same time, twice. Pages that go out and come in are no
+exception, on swap=ram.
 """
 
 from __future__ import annotations
