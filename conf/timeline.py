@@ -26,6 +26,8 @@ PROCESSOR = NO_VM  # the number of the processor's row
 # What the processor does: names of spans in its row.
 RUNS, WORKS, WAITS, KERNEL = "runs", "work", "waits", "kernel"
 
+_PAGES = ("", " (copy)", " (in)", " (out)")  # TRACE_PAGE_*
+
 _SPAN_KINDS = frozenset(("state", "wait", "wake", "work-begin", "work-end"))
 
 
@@ -109,7 +111,7 @@ class Timeline:
             bits = [name for bit, name in enumerate(names) if mark.value >> bit & 1]
             return f"{mark.kind} {' '.join(bits)}" + (" (merged)" if mark.merged else "")
         if mark.kind == "page":
-            return f"page {mark.value & ~0xFFF:#x}" + (" (copy)" if mark.value & 1 else "")
+            return f"page {mark.value & ~0xFFF:#x}" + _PAGES[mark.value & 3]
         if mark.kind == "disk-start":
             return f"disk-start {'write' if mark.value & 1 else 'read'} block {mark.value >> 1}"
         if mark.kind in ("disk-end", "terminated"):

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from conf.timeline import Names, Timeline, chrome, page
+from conf.timeline import Mark, Names, Timeline, chrome, page
 from conf.tracering import NO_VM, Event, Kernel, Ring
 from grade.harness.accounts import wait_rest
 from grade.harness.lab import Lab
@@ -274,6 +274,28 @@ def _made_up(vms: int, count: int) -> Timeline:
             events.append(Event(ns, kind, vm, value))
     events.append(Event(ns, "wait", NO_VM, 0))
     return Timeline(events, names)
+
+
+@pytest.mark.quick
+def test_each_state_looks_different() -> None:
+    """Whoever reads a timeline tells a VM that waits from one that is out: all states that last
+    have a colour and pattern of their own, and each colour is defined for both themes."""
+    listed = re.findall(r'^\tX\(\w+, "(\w+)"\)', (ROOT / "kern/vm.h").read_text(), re.M)
+    assert len(listed) == 12
+    text = (ROOT / "conf/timeline.html").read_text()
+    styles = dict(re.findall(r'(\w+): (\["--\w+", "\w+"\])', text))
+    drawn = [styles[state] for state in listed if state not in ("new", "dead")]
+    assert len(set(drawn)) == len(drawn), drawn
+    for name in {style.split('"')[1] for style in drawn}:
+        assert text.count(f"{name}: #") == 2 and f'"{name[2:]}"' in text, name
+
+
+@pytest.mark.quick
+def test_what_a_page_got_is_told() -> None:
+    """A page that came in is not a page that went: four words for four values."""
+    drawn = Timeline([], Names([], []))
+    told = [drawn.describe(Mark(0, "page", 0x5000 | value)) for value in range(4)]
+    assert told == ["page 0x5000", "page 0x5000 (copy)", "page 0x5000 (in)", "page 0x5000 (out)"]
 
 
 @pytest.mark.host
