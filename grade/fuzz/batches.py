@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Batches of cases: one boot of a machine each, with neighbours who must notice nothing.
 
-A batch is fixed by the seed and its number. Three kinds take turns: VMs that each try a random
-program or random virtual instructions (grade/fuzz/case.c), random images as boot modules, and random
-frames from the wire. All run under -icount with the meter of kernel entries; but for the last kind,
-the same batch is the same run. After each, the referee's chain must be right, the kernel's records
-must agree (the monitor's `check`) and no entry have been too long.
+A batch is fixed by the seed and its number. Four kinds take turns: VMs that each try a random
+program or random virtual instructions (grade/fuzz/case.c), the same with too little RAM for them
+(grade/fuzz/pressure.py), random images as boot modules, and random frames from the wire. All run
+under -icount with the meter of kernel entries; but for frames and what is typed under pressure, the
+same batch is the same run. After each, the referee's chain must be right, the kernel's records must
+agree (the monitor's `check`) and no entry have been too long.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from conf.qemu import EXIT_DONE, Module
 from conf.vdisk import BLOCK_SIZE, Volume
-from grade.fuzz import generate
+from grade.fuzz import generate, pressure
 from grade.harness.entry import LIMIT, Entries, EntryMeter
 from grade.harness.guest import build
 from grade.harness.lab import Lab
@@ -29,7 +30,7 @@ from grade.harness.verdict import Crashed, TimedOut
 
 FOLDER = Path(__file__).resolve().parent
 # Cases in a batch. QEMU translates code once for each frame that it lies in: private is slow.
-SIZES = {"vms": 1500, "private": 100, "images": 60, "frames": 2000}
+SIZES = {"vms": 1500, "pressure": 600, "private": 100, "images": 60, "frames": 2000}
 _FIRST_CASE = 5  # VMs 1 to 4 are the referee, the server, the reaper, the sink (referee.c)
 _FINDING = 0x5EEDFA00  # the status of a VM that found something wrong, plus one of (case.c):
 _FINDINGS = (
@@ -38,13 +39,15 @@ _FINDINGS = (
     "an unknown instruction did something",
     "the gate changed a register",
     "the gate changed a flag",
+    "a page held a wrong word",
 )
 _DISK_OWNERS = 24  # so many cases have a virtual disk of their own
-_LINKS = 40  # as in referee.c
+_ROUNDS = 40  # links of the referee's chain
 # Judged is the machine's time. QEMU may take a hundred times longer for some programs, such as one
 # that writes to a page of translated code without end.
-_VIRTUAL_SECONDS = 5.0
+_VIRTUAL_SECONDS, _VIRTUAL_SECONDS_PRESSED = 5.0, 60.0
 _PATIENCE = 15  # waits of 60 s of QEMU's CPU time
+_LAST_LINE = r"^\[vm 1\] (referee|FINDING.*) (\d+)$|^vm [12]: killed: (swap: page-in .*)$"
 
 
 @dataclass
@@ -67,8 +70,10 @@ class Batch:
 
     @property
     def kind(self) -> str:
-        """vms, private (VMs that share no page of their image), images or frames."""
-        return {5: "private", 6: "images", 7: "frames"}.get(self.number % 8, "vms")
+        """vms, pressure (with swap), private (VMs that share no page of their image), images or
+        frames."""
+        kinds = {2: "pressure", 4: "pressure", 5: "private", 6: "images", 7: "frames"}
+        return kinds.get(self.number % 8, "vms")
 
     @property
     def rng(self) -> random.Random:
@@ -97,7 +102,7 @@ class Fuzzer:
         self._lab = Lab(build_folder, logs, self._stack)
         self._guests = {
             name: build((FOLDER / f"{name}.c").read_text(), self._lab.folder())
-            for name in ("referee", "case")
+            for name in ("referee", "case", "ballast")
         }
 
     def close(self) -> None:
@@ -109,6 +114,7 @@ class Fuzzer:
         outcome = Outcome(batch.cases)
         runs: dict[str, Callable[[_Bench], None]] = {
             "vms": _run_vms, "private": _run_vms, "images": _run_images, "frames": _run_frames,
+            "pressure": _run_pressure,
         }  # fmt: skip
         with ExitStack() as stack:
             lab = Lab(self._build, self._logs / f"batch{batch.number}", stack)
@@ -128,13 +134,14 @@ def _virtual_seconds(machine: Machine) -> float:
     return int.from_bytes(machine.memory.read(at, 8), "little") / 1e9
 
 
-def _verdict(machine: Machine) -> re.Match[str]:
-    """The referee's last line: its word, and the end of its chain."""
+def _verdict(machine: Machine, limit: float = _VIRTUAL_SECONDS) -> re.Match[str]:
+    """The referee's last line: its word, and the end of its chain; no word: it, or the server,
+    ended with the page that the swap disk lost."""
     for patience in range(_PATIENCE, 0, -1):
         try:
-            return machine.expect(r"^\[vm 1\] (referee|FINDING.*) (\d+)$", 60)
+            return machine.expect(_LAST_LINE, 60)
         except TimedOut:
-            if patience == 1 or _virtual_seconds(machine) > _VIRTUAL_SECONDS:
+            if patience == 1 or _virtual_seconds(machine) > limit:
                 raise
     raise AssertionError("not reached")
 
@@ -150,12 +157,20 @@ class _Bench:
         self.rng = batch.rng
         self.meter = EntryMeter(lab.folder(), lab.build)
         self._secret = self.rng.getrandbits(32)
+        self._rounds = pressure.ROUNDS if batch.kind == "pressure" else _ROUNDS
 
     def neighbours(self, cases: int) -> Module:
         """VMs 1 to 4, who look after `cases` VMs."""
         return Module(
-            self._guests["referee"], 4, "128K", f"{self._secret} {_FIRST_CASE} {cases}"
+            self._guests["referee"],
+            4,
+            "128K",
+            f"{self._secret} {_FIRST_CASE} {cases} {self._rounds}",
         )
+
+    def ballast(self, count: int, size: str) -> Module:
+        """`count` VMs that use all their memory, of `size`."""
+        return Module(self._guests["ballast"], count, size, "0")
 
     def cases(self, count: int, skip: int = 0, disks: tuple[str, ...] = ()) -> Module:
         """`count` cases, after `skip` others of the batch."""
@@ -176,15 +191,24 @@ class _Bench:
     def link(self) -> int:
         """The last link of the referee's chain."""
         link = self._secret
-        for _ in range(_LINKS):
+        for _ in range(self._rounds):
             link = (link * 1664525 + 1013904223) & 0xFFFFFFFF
         return link
 
     def judge(self, machine: Machine) -> None:
         """The neighbours worked on, the records agree, no entry was too long; the end."""
-        found = _verdict(machine)
+        self.judge_chain(machine, _verdict(machine))
+        self.judge_rest(machine)
+
+    def judge_chain(self, machine: Machine, found: re.Match[str]) -> None:
+        """The neighbours worked on."""
+        if found[3] and self.batch.kind == "pressure":
+            return  # what may happen to any VM happened to one of them
         assert found[1] == "referee", machine.serial.report(found[0])
         assert int(found[2]) == self.link(), machine.serial.report("the chain is broken")
+
+    def judge_rest(self, machine: Machine) -> None:
+        """The records agree, no entry was too long; the end."""
         machine.serial.send("check\r")  # guests' lines may come between what is echoed
         problems = machine.expect(r"^check: .*: (\d+) problems$", 60)[1]
         assert problems == "0", machine.serial.report("the kernel's records disagree")
@@ -245,6 +269,30 @@ def _run_vms(bench: _Bench) -> None:
     assert found[1] == "referee"
     machine.serial.rewind()
     bench.judge(machine)
+
+
+def _run_pressure(bench: _Bench) -> None:
+    """The cases with RAM for some of them, swap in RAM, and somebody who types."""
+    cases = bench.batch.cases
+    owners = min(_DISK_OWNERS, cases - 1)
+    image, _ = _volume(bench, owners)
+    load = pressure.draw(bench.rng, cases)
+    modules = [Module(image, words=("ramdisk",)), bench.neighbours(cases)]
+    if owners:
+        modules.append(bench.cases(owners, 0, ("site", "own-%")))
+    modules.append(bench.cases(cases - owners, owners, ("site",)))
+    modules.append(bench.ballast(load.ballast, load.ballast_size))
+    machine = bench.lab.boot(
+        *modules,
+        options=f"{load.options} wall=0",
+        memory=load.memory,
+        icount=True,
+        extra=bench.meter.options,
+    )
+    with pressure.typing(machine, load.commands):
+        found = _verdict(machine, _VIRTUAL_SECONDS_PRESSED)
+    bench.judge_chain(machine, found)
+    bench.judge_rest(machine)
 
 
 def _run_images(bench: _Bench) -> None:

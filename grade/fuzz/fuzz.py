@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """make fuzz: random guests, virtual instructions, register pages, images and frames.
 
-    fuzz.py --build DIR --cases N --seed S [--batch B]
+    fuzz.py --build DIR --cases N --seed S [--batch B] [--kind KIND]
 
 Cases run in batches, one boot each (grade/fuzz/batches.py). The same seed gives the same cases. A
 finding is printed with the command that reruns its batch alone. The last line is "N cases, N
@@ -47,10 +47,13 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=20000, help="how many cases (20000)")
     parser.add_argument("--seed", type=int, default=7, help="what they are drawn from (7)")
     parser.add_argument("--batch", type=int, help="run only this batch")
+    parser.add_argument("--kind", help="run only batches of this kind, such as pressure")
     options = parser.parse_args()
     chosen = batches(options.seed, options.cases)
     if options.batch is not None:
         chosen = [batch for batch in chosen if batch.number == options.batch]
+    if options.kind is not None:
+        chosen = [batch for batch in chosen if batch.kind == options.kind]
     fuzzer = Fuzzer(options.build, options.build / "grade/fuzz")
     cases = findings = 0
     longest: Entries | None = None

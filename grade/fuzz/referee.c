@@ -5,7 +5,7 @@
  * the chain while the cases run, and prints the last link. VM 3 ends the cases
  * that go on for ever: a frame to each makes an upcall. (It may run out of frames:
  * they lie with cases that sleep.) VM 4 never looks at what it is sent. The arguments are "SECRET
- * FIRST COUNT": the cases are VMs FIRST and up.
+ * FIRST COUNT ROUNDS": the cases are VMs FIRST and up, the chain has ROUNDS links.
  */
 #include "lib/abi.h"
 
@@ -17,9 +17,8 @@
 #define AT_LINK    40 /* in a frame */
 #define TRIES      200
 #define ROUND      250000 /* ns */
-#define ROUNDS     40
 #define REAP_AFTER (10 * ROUND)
-#define REAPINGS   3
+#define REAPINGS   3 /* in 40 rounds */
 
 static u8 frame[LENGTH], answer[FRAME_MAX];
 
@@ -149,18 +148,19 @@ run(void)
 {
 	volatile const char *args = VREGS->args;
 	u32 link = number_at(&args), first = number_at(&args), count = number_at(&args);
+	u32 rounds = number_at(&args);
 
 	if (VREGS->number == SERVER)
 		serve();
 	while (VREGS->number == SINK)
 		idle(IDLE_FOREVER);
-	for (u32 i = 0; i < REAPINGS && VREGS->number == REAPER; i++) {
+	for (u32 i = 0; i < REAPINGS * rounds / 40 && VREGS->number == REAPER; i++) {
 		idle(now() + REAP_AFTER);
 		reap(first, count);
 	}
 	if (VREGS->number != REFEREE)
 		return 0;
-	link = follow(link, ROUNDS);
+	link = follow(link, rounds);
 	/* What a full console doesn't take is lost: say it again until it has room. */
 	for (u32 i = 0; i < 200; i++) {
 		say_number("referee ", link);
