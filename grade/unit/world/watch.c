@@ -15,10 +15,11 @@
 #define VERIFY_PERIOD 512u /* and between comparisons of all memory */
 
 /* How long a VM may be in a state, in virtual time: several times as long as what runs
- * with disks of 3 ms show (they print it). */
+ * with disks of 3 ms show (they print it). Where there is room for one VM at a time, who
+ * asks waits until each of the others has stayed for the gate's 200 ms. */
 static const u64 limits[VM_STATE_COUNT] = {
 	[VM_READY] = 2 * NS_PER_S,  [VM_WAITING] = 2 * NS_PER_S,  [VM_LEAVING] = 2 * NS_PER_S,
-	[VM_QUEUED] = 3 * NS_PER_S, [VM_ENTERING] = 2 * NS_PER_S, [VM_DYING] = 2 * NS_PER_S,
+	[VM_QUEUED] = 6 * NS_PER_S, [VM_ENTERING] = 2 * NS_PER_S, [VM_DYING] = 2 * NS_PER_S,
 };
 
 static struct {
