@@ -156,6 +156,20 @@ def test_console_of_a_vm_is_shown_and_left(lab: Lab) -> None:
     assert shell.run("echo back") == "back\n"
 
 
+def test_console_of_a_vm_that_is_out_is_shown(lab: Lab) -> None:
+    """What a VM said goes out with it; `console K` waits until it is there again."""
+    shell = Shell(lab, "vm echo", ("echo",), options="swap=ram swap-ram=4M")
+    shell.wait_for(1, "idle")
+    shell.type("console kernel\r")
+    shell.machine.monitor("out 1")
+    shell.type(CTRL_BRACKET)
+    shell.answer()
+    shell.wait_for(1, "out")
+    shell.type("console 1\r")
+    shell.machine.expect(r"^echo: serving$")
+    shell.machine.expect(r"^console: vm 1")
+
+
 def test_any_guest_can_have_its_lines_edited(lab: Lab) -> None:
     """The editor is the library's, not the shell's: another VM's console has it too, history
     included; its end gives the console back."""

@@ -14,7 +14,9 @@
 #include "user/super/which.h"
 
 #define SECOND     1000000000ull
-#define FOCUS_LOOK (SECOND / 5) /* how often to look whether the console is back */
+#define FOCUS_LOOK (SECOND / 5)   /* how often to look whether the console is back */
+#define ENTER_LOOK (SECOND / 200) /* how often to ask for what an entering VM said */
+#define ENTER_WAIT (10 * SECOND)  /* and how long */
 #define TOP_LINES  20
 
 /* --- console, focus ------------------------------------------------------------------- */
@@ -52,12 +54,25 @@ command_focus(struct session *session, int count, char **words)
 	return read_target(session, words[0], &number) && set_focus(session, number);
 }
 
+/* What a VM wrote last; one that is out is on its way in after the first try. */
+static i32
+read_history(u32 number, char *text)
+{
+	u64 deadline = clock_now() + ENTER_WAIT;
+	i32 length;
+
+	while ((length = vi_console_history(number, text, CONSOLE_KEPT)) == -E_AGAIN &&
+	       clock_now() < deadline)
+		thread_sleep(ENTER_LOOK);
+	return length;
+}
+
 /* Says what a VM wrote last, from the first whole line on. */
 static bool
 say_history(struct session *session, u32 number)
 {
 	char *text = malloc(CONSOLE_KEPT);
-	i32 length = text ? vi_console_history(number, text, CONSOLE_KEPT) : -E_NOMEM;
+	i32 length = text ? read_history(number, text) : -E_NOMEM;
 
 	if (length > 0) {
 		session->write(session, text, (u32)length);
