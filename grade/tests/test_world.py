@@ -190,7 +190,7 @@ def test_a_wrong_line_is_caught(folder: Path, mutant: Mutant) -> None:
     for seed in range(1, 6):
         for options in RUNS:
             try:
-                if run(program, seed, EVENTS, options).returncode != 0:
+                if run(program, seed, EVENTS * seed, options).returncode != 0:
                     return
             except subprocess.TimeoutExpired:
                 return  # an entry of the kernel that never ends is found as well
