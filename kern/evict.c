@@ -17,7 +17,7 @@
 #include "kern/x86.h"
 #include "lib/string.h"
 
-#define SCAN_SLICE 256u /* frames looked at in one slice */
+#define SCAN_SLICE 160u /* frames looked at in one slice */
 #define SCANS_MAX  8u   /* slices in which the policy finds little, before a VM goes out */
 #define LITTLE     8u   /* frames */
 
@@ -25,6 +25,8 @@ COUNTER(pages_evicted);
 COUNTER(pages_zero);
 
 static const struct replacer *replacer;
+bool reclaim_urgent;
+
 static u32 low, high; /* frames that are free */
 
 static int
@@ -40,15 +42,16 @@ option_replace(const char *value)
 
 OPTION("replace", option_replace, "wsclock or clock: whose pages make room");
 
-bool
-page_is_zero(const void *page)
+u32
+page_zeros(const void *page)
 {
 	const u32 *word = page;
+	u32 bytes = 0;
 
-	for (u32 i = 0; i < PAGE_SIZE / sizeof *word; i += 8, word += 8)
+	for (; bytes < PAGE_SIZE; bytes += 8 * sizeof *word, word += 8)
 		if (word[0] | word[1] | word[2] | word[3] | word[4] | word[5] | word[6] | word[7])
-			return false;
-	return true;
+			break;
+	return bytes;
 }
 
 enum evicted
@@ -60,7 +63,7 @@ page_evict(struct vm *vm, gva_t page)
 
 	if (resident_is_busy(frame) || vdisk_busy(vm, page))
 		return EVICT_NOT;
-	zero = old & PTE_D && page_is_zero(pa_to_kva(frame));
+	zero = old & PTE_D && page_zeros(pa_to_kva(frame)) == PAGE_SIZE;
 	if (old & PTE_D && !zero)
 		return swap_clean(vm, page) ? EVICT_WRITES : EVICT_NOT;
 	*entry = old & PTE_STORED ? PTE_SWAP : 0;
@@ -86,13 +89,15 @@ reclaim_slice(struct work *work)
 		gate_frames_freed();
 	if (frame_count[FRAME_FREE] + gate_leaving >= high) {
 		scans = 0;
+		reclaim_urgent = false;
 		return false;
 	}
 	if (replacer->scan(SCAN_SLICE) >= LITTLE) {
 		scans = 0;
 	} else if (++scans >= SCANS_MAX) {
 		scans = 0;
-		if (!gate_send_out() && gate_leaving == 0 && swap_io_busy() == 0)
+		reclaim_urgent = !gate_relieve() && gate_leaving == 0;
+		if (reclaim_urgent && swap_io_busy() == 0)
 			return vm_state_count[VM_WAITING] > 0;
 	}
 	return true;

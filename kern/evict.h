@@ -21,8 +21,9 @@ enum evicted {
  */
 enum evicted page_evict(struct vm *vm, gva_t page);
 
-/* Is the page (4 KB, kernel pointer) all zeros? */
-bool page_is_zero(const void *page);
+/* With how many bytes of zeros the page (4 KB, kernel pointer) begins: PAGE_SIZE if it
+ * is all zeros; a multiple of 32. */
+u32 page_zeros(const void *page);
 
 /* A policy that chooses pages, registered under the name that replace= gives. */
 struct replacer {
@@ -34,6 +35,9 @@ struct replacer {
 };
 #define EVICT_COST           23u
 #define REPLACER(name, scan) TABLE_ENTRY(replacers, struct replacer) replacer_##scan = {name, scan}
+
+/* Nobody could be sent out: pages of VMs that run must go, however young. */
+extern bool reclaim_urgent;
 
 /* Chooses the policy, and how many frames are to be free. Context: boot, when there is
  * swap. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * gate=fifo: who asks first comes in first, and nobody overtakes. Room is made by
- * sending out who has been idle longest; if nobody is idle, those that have been in
+ * sending out who has been idle longest; if nobody rests, those that have been in
  * for a while, in the order in which they came: a VM that is let in keeps its memory
  * for RESIDENCY, so that it gets something done, and each that asks comes in after
  * a bounded time, whatever the others do.
@@ -12,6 +12,8 @@
 #include "kern/kernel.h"
 
 #define RESIDENCY_MS 200u
+#define REST_SHIFT   25  /* of ns: 33.5 ms */
+#define REST         3u  /* of these; less is no rest: who waits for a client isn't done */
 #define LOOKS_MAX    32u /* at VMs that are in, for one that may leave */
 
 struct vm_queue gate_asking;          /* QUEUED */
@@ -78,6 +80,7 @@ fifo_left(struct vm *vm)
 void
 fifo_idle(struct vm *vm)
 {
+	vm->idled = (u8)(clock_now() >> REST_SHIFT);
 	vm_queue_put(&gate_idlers, vm);
 }
 
@@ -95,6 +98,12 @@ may_leave(const struct vm *vm)
 	return vm->state == VM_READY || (vm->state == VM_WAITING && vm->swap_ios == 0);
 }
 
+static bool
+has_stayed(const struct vm *vm, u64 now)
+{
+	return ms(now) - vm->entered >= RESIDENCY_MS;
+}
+
 /* Puts a VM that is in behind the others. */
 static void
 to_the_end(struct vm *vm)
@@ -106,17 +115,32 @@ to_the_end(struct vm *vm)
 	vm->entered = entered;
 }
 
+/* Who has been idle longest, if that is long enough; otherwise NULL, and *rest is how long
+ * it will take, in ns. */
+static struct vm *
+rested(u64 now, u64 *rest)
+{
+	struct vm *vm = gate_idlers.first;
+	u32 idle = vm ? (u8)((u32)(now >> REST_SHIFT) - vm->idled) : 0;
+
+	*rest = vm && idle < REST ? (u64)(REST - idle) << REST_SHIFT : RESIDENCY_MS * NS_PER_MS;
+	return idle >= REST ? vm : NULL;
+}
+
 struct vm *
 fifo_victim(u64 now, u64 *again)
 {
-	if (gate_idlers.first)
-		return gate_idlers.first;
+	u64 rest;
+	struct vm *idler = rested(now, &rest);
+
+	*again = now + rest;
+	if (idler)
+		return idler;
 	for (u32 looks = 0; looks < LOOKS_MAX && in_first; looks++) {
 		struct vm *vm = in_first;
-		u32 stayed = ms(now) - vm->entered;
-
-		if (stayed < RESIDENCY_MS) {
-			*again = now + (RESIDENCY_MS - stayed) * NS_PER_MS;
+		if (!has_stayed(vm, now)) {
+			*again = MIN(*again,
+				     now + (RESIDENCY_MS + vm->entered - ms(now)) * NS_PER_MS);
 			return NULL;
 		}
 		if (may_leave(vm))
@@ -124,6 +148,20 @@ fifo_victim(u64 now, u64 *again)
 		to_the_end(vm);
 	}
 	*again = now + NS_PER_MS;
+	return NULL;
+}
+
+struct vm *
+fifo_relief(u64 now)
+{
+	u64 rest;
+	struct vm *vm = in_last, *idler = rested(now, &rest);
+
+	if (idler)
+		return idler;
+	for (u32 looks = 0; looks < LOOKS_MAX && vm && vm != in_first; looks++, vm = vm->in_prev)
+		if (may_leave(vm) && (vm->state == VM_WAITING || has_stayed(vm, now)))
+			return vm;
 	return NULL;
 }
 

@@ -18,5 +18,6 @@ void fifo_entered(struct vm *vm);
 void fifo_left(struct vm *vm);
 void fifo_idle(struct vm *vm);
 struct vm *fifo_victim(u64 now, u64 *again);
+struct vm *fifo_relief(u64 now);
 
 #endif

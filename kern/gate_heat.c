@@ -52,9 +52,10 @@ heat_awake(struct vm *vm)
 		vm->heat++;
 }
 
-/* The first idle one that is cold; the hot ones before it go to the end, cooler. */
-static struct vm *
-heat_victim(u64 now, u64 *again)
+/* Sees to it that the first idle one is cold: the hot ones before it go to the end,
+ * cooler. */
+static void
+cool(void)
 {
 	for (u32 looks = 0; looks < LOOKS_MAX; looks++) {
 		struct vm *vm = gate_idlers.first;
@@ -65,7 +66,20 @@ heat_victim(u64 now, u64 *again)
 		vm_queue_remove(&gate_idlers, vm);
 		vm_queue_put(&gate_idlers, vm);
 	}
+}
+
+static struct vm *
+heat_victim(u64 now, u64 *again)
+{
+	cool();
 	return fifo_victim(now, again);
+}
+
+static struct vm *
+heat_relief(u64 now)
+{
+	cool();
+	return fifo_relief(now);
 }
 
 #define heat_request fifo_request

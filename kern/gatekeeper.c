@@ -15,6 +15,7 @@
 
 #define OVERHEAD      3u  /* frames besides its pages: directory, one table, registers */
 #define ADMIT_SLICE   4u  /* VMs admitted, or sent out, in one slice of work */
+#define AHEAD         4u  /* VMs for which room is made before the first of them is in */
 #define WAKE_MAX      16u /* VMs that are given a frame at once */
 #define LEAVING_MAX   64u /* VMs on the way out at a time */
 #define RESERVE_PART  256u
@@ -121,8 +122,19 @@ may_send(void)
 	return vm_mover && vm_state_count[VM_LEAVING] < LEAVING_MAX;
 }
 
-bool
-gate_send_out(void)
+static bool
+send_out(struct vm *vm)
+{
+	if (!vm)
+		return false;
+	counter_gate_sent_out++;
+	vm_mover->out(vm);
+	return true;
+}
+
+/* Sends out one VM, that those who ask have room; false if nobody may leave now. */
+static bool
+make_room(void)
 {
 	struct vm *vm;
 
@@ -131,11 +143,13 @@ gate_send_out(void)
 	again = TIME_NEVER;
 	vm = gatekeeper->victim(clock_now(), &again);
 	deadline_changed(again);
-	if (!vm)
-		return false;
-	counter_gate_sent_out++;
-	vm_mover->out(vm);
-	return true;
+	return send_out(vm);
+}
+
+bool
+gate_relieve(void)
+{
+	return may_send() && send_out(gatekeeper->relief(clock_now()));
 }
 
 static void
@@ -168,7 +182,8 @@ gate_run(u32 count)
 			continue;
 		}
 		count--;
-		if (need <= gate_room() + gate_leaving || !gate_send_out())
+		need *= MIN(vm_state_count[VM_QUEUED], AHEAD);
+		if (need <= gate_room() + gate_leaving || !make_room())
 			return; /* until somebody is out, or may leave */
 	}
 	if (gatekeeper->next())

@@ -37,6 +37,13 @@ struct gatekeeper {
 	 * now    absolute ns
 	 */
 	struct vm *(*victim)(u64 now, u64 *again);
+	/*
+	 * Who is to leave because those that are in want more frames than there are: one that
+	 * is IDLE; or, if nobody is, the one that came last of those that wait for a frame,
+	 * or came long enough ago, so that those before it get something done. NULL: nobody
+	 * may, or only one is in.
+	 */
+	struct vm *(*relief)(u64 now);
 };
 
 /* Registers a policy under the name that the option gate= gives; the functions are
@@ -45,7 +52,7 @@ struct gatekeeper {
 	TABLE_ENTRY(gatekeepers, struct gatekeeper)                                                \
 	gatekeeper_##prefix = {name,           prefix##_request, prefix##_withdraw, prefix##_next, \
 			       prefix##_admit, prefix##_entered, prefix##_left,     prefix##_idle, \
-			       prefix##_awake, prefix##_victim}
+			       prefix##_awake, prefix##_victim,  prefix##_relief}
 
 /* The chosen policy. */
 extern const struct gatekeeper *gatekeeper;
@@ -75,8 +82,8 @@ void gate_request(struct vm *vm);
 /* There may be more frames than before, or more who want one: sees to it, soon. */
 void gate_kick(void);
 
-/* Sends out one VM, or none if nobody may leave; true if it did. */
-bool gate_send_out(void);
+/* Sends out one VM because those that are in want more; false if nobody may leave. */
+bool gate_relieve(void);
 
 /* Frames that VMs that are leaving will give back. */
 extern u32 gate_leaving;

@@ -196,8 +196,10 @@ run_loop(void)
 	bool picked = false;
 
 	for (;;) {
-		if (work_due)
+		if (work_due) {
+			cpu_breathe(); /* what the timer did before is an entry of its own */
 			work_run();
+		}
 		if (current && current->blocked)
 			block(current);
 		else if (current && current->restart)

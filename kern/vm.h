@@ -115,6 +115,7 @@ struct vm {
 	u16 swap_dropped;
 	u16 working_set;
 	bool has_region : 1;
+	bool starved : 1; /* vmswap.c: it went out while it waited for a frame */
 
 	bool in_idle : 1; /* idle.c: gave the CPU away in idle, which has yet to return */
 
@@ -124,7 +125,7 @@ struct vm {
 
 	bool ahead : 1;      /* sched_rr.c: the queue that it waits in */
 	bool quanta_new : 1; /* quantum.c, vregs.c: there were more than the registers say */
-	u8 heat;             /* gate_heat.c */
+	u8 idled;            /* gate_fifo.c: when it became IDLE; 32 ms, wraps */
 
 	struct vm_local local;
 
@@ -136,6 +137,7 @@ struct vm {
 	struct work work; /* gives it its memory, and takes it back */
 	u32 number : 20;
 	u32 state : 4; /* enum vm_state; vm_enter_state changes it */
+	u32 heat : 3;  /* gate_heat.c: a habit outlives its VM */
 
 	/* packet.c: wants VIRQ_NET when it may send; is in that list */
 	bool send_refused : 1, send_listed : 1;

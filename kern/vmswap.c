@@ -34,10 +34,11 @@
 #define CODES     (32u / CODE_BITS) /* in a word */
 
 /* Costs in units of some 100 machine instructions; a slice has SLICE_BUDGET of them. */
-#define SLICE_BUDGET 160u
+#define SLICE_BUDGET 96
+#define OVERDRAFT    (-80)
 #define LOOK_PAGES   8u /* entries looked at for one unit */
 #define WRITE_COST   4u
-#define ZERO_COST    16u
+#define ZERO_BYTES   256u /* looked at for one unit */
 #define SHARE_COST   2u
 #define READ_COST    6u
 
@@ -53,7 +54,8 @@ struct swap_map {
 	u32 magic;
 	u32 number, starts; /* whose it is, and in which of its lives */
 	u32 pages;
-	u32 codes[PAGE_SIZE / sizeof(u32) - 4];
+	u32 least; /* for begin_map: the least that its working set is taken to be */
+	u32 codes[PAGE_SIZE / sizeof(u32) - 5];
 };
 
 COUNTER(vms_out);
@@ -143,20 +145,25 @@ transfer(struct vm *vm, u32 block, pa_t frame, bool write)
 	return true;
 }
 
-/* Spends `units` of the budget; false when it is used up. */
+/* Spends `units` of the budget for `page`; false when the slice is to end there: if the
+ * budget is used up, with the last page of a stripe, lest a transfer be cut; but if it is
+ * overdrawn, at once. */
 static bool
-spend(u32 *budget, u32 units)
+spend(i32 *budget, u32 units, gva_t page)
 {
-	*budget -= MIN(*budget, units);
-	return *budget > 0;
+	*budget -= (i32)units;
+	return *budget > 0 || (stripe_rest(page >> PAGE_SHIFT) > 1 && *budget > OVERDRAFT);
 }
 
-/* Works out what becomes of a page of the VM's own; *write: its frame must be written. */
+/* Works out what becomes of a page of the VM's own; *write: its frame must be written.
+ * Of a VM that has come to rest, what it used is its working set; one that has to leave
+ * in the middle of something will want all that it had. */
 static enum code
 judge(const struct vm *vm, gva_t page, u32 entry, bool *write, u32 *cost)
 {
 	const void *bytes = pa_to_kva(ALIGN_DOWN(entry, PAGE_SIZE));
-	enum code stored = entry & PTE_A ? CODE_USED : CODE_STORED;
+	enum code stored = entry & PTE_A || !vm->in_idle ? CODE_USED : CODE_STORED;
+	u32 zeros;
 
 	*write = false;
 	if (page == VREGS_BASE) {
@@ -165,8 +172,9 @@ judge(const struct vm *vm, gva_t page, u32 entry, bool *write, u32 *cost)
 	}
 	if (!(entry & PTE_D))
 		return entry & PTE_STORED ? stored : CODE_NONE;
-	*cost += ZERO_COST;
-	if (page_is_zero(bytes))
+	zeros = page_zeros(bytes);
+	*cost += zeros / ZERO_BYTES;
+	if (zeros == PAGE_SIZE)
 		return image_segment(vm->image, page) ? CODE_ZERO : CODE_NONE;
 	*write = true;
 	return stored;
@@ -196,7 +204,7 @@ save_page(struct vm *vm, gva_t page, u32 entry, u32 *cost)
 static int
 save_some(struct vm *vm)
 {
-	u32 budget = SLICE_BUDGET;
+	i32 budget = SLICE_BUDGET;
 
 	for (; vm->backed < vm->memory_size; vm->backed += PAGE_SIZE) {
 		const u32 *entry = space_entry(vm, vm->backed);
@@ -208,12 +216,19 @@ save_some(struct vm *vm)
 		}
 		if (*entry && !save_page(vm, vm->backed, *entry, &cost))
 			return -E_AGAIN;
-		if (!spend(&budget, cost)) {
+		if (!spend(&budget, cost, vm->backed)) {
 			vm->backed += PAGE_SIZE;
 			return 1;
 		}
 	}
 	return 0;
+}
+
+/* Who wanted frames that weren't there needs more than it had. */
+static u32
+least_set(const struct vm *vm)
+{
+	return vm->starved ? MIN(2u * vm->frames, vm->memory_size >> PAGE_SHIFT) : 0;
 }
 
 /* Begins the map; false if there is no frame for it now. */
@@ -230,6 +245,7 @@ begin_map(struct vm *vm)
 	map->number = vm->number;
 	map->starts = vm->starts;
 	map->pages = vm->memory_size >> PAGE_SHIFT;
+	map->least = least_set(vm);
 	vm->working_set = 0;
 	vm->backed = VREGS_BASE;
 	return true;
@@ -254,6 +270,7 @@ write_some(struct vm *vm)
 	start_open();
 	vm->backed = WRITTEN;
 	vm->has_region = true;
+	vm->working_set = (u16)MAX(vm->working_set, map_of(vm)->least);
 	return -E_AGAIN; /* until it has been written */
 }
 
@@ -288,6 +305,7 @@ out_slice(struct work *work)
 void
 vm_out(struct vm *vm)
 {
+	vm->starved = vm->state == VM_WAITING;
 	vm_enter_state(vm, VM_LEAVING);
 	vm->backed = 0;
 	vm->work.run = out_slice;
@@ -371,7 +389,7 @@ skip(const struct vm *vm, gva_t page)
 static int
 restore_some(struct vm *vm)
 {
-	u32 budget = SLICE_BUDGET;
+	i32 budget = SLICE_BUDGET;
 
 	while (vm->backed < vm->memory_size) {
 		gva_t page = skip(vm, vm->backed);
@@ -385,7 +403,7 @@ restore_some(struct vm *vm)
 			page += PAGE_SIZE;
 		}
 		vm->backed = page;
-		if (!spend(&budget, cost))
+		if (!spend(&budget, cost, page - PAGE_SIZE))
 			return 1;
 	}
 	return 0;

@@ -14,8 +14,8 @@
 #include "kern/space.h"
 #include "kern/x86.h"
 
-/* Half a quantum. */
-#define TAU ((u32)(5 * NS_PER_MS >> AGE_SHIFT) << 1)
+/* Two quanta. */
+#define TAU ((u32)(20 * NS_PER_MS >> AGE_SHIFT) << 1)
 
 static u32
 wsclock_scan(u32 count)
@@ -34,7 +34,7 @@ wsclock_scan(u32 count)
 			*entry &= ~PTE_A;
 			run_flush(r.vm, r.page);
 			*r.used = now;
-		} else if (now - *r.used >= TAU) {
+		} else if (now - *r.used >= TAU || reclaim_urgent) {
 			freed += page_evict(r.vm, r.page) == EVICT_DONE;
 			count -= MIN(count - 1, EVICT_COST);
 		}
