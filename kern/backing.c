@@ -103,7 +103,8 @@ start_page(struct vm *vm, gva_t page)
 
 	if (shared)
 		return shared;
-	if (!back_all)
+	/* Who is larger than RAM can't have it all: the rest of it comes at first touch. */
+	if (!back_all || (vm_mover && vm->frames >= vm->promise))
 		return 1;
 	return back_page(vm, page) < 0 ? -E_NOMEM : PAGE_COST;
 }

@@ -371,7 +371,9 @@ restore(struct vm *vm, gva_t page, enum code code, u32 *cost)
 		return backing_image(vm, page) < 0;
 	if (space_map(vm, page, 0, code == CODE_ZERO ? PTE_ZERO : PTE_SWAP) < 0)
 		return 1;
-	return code == CODE_USED && vm->working_set > 0 ? fetch(vm, page) : 0;
+	/* No more than it was promised: two that each took what the other needs to come
+	 * in would wait for ever. */
+	return code == CODE_USED && vm->frames < vm->promise ? fetch(vm, page) : 0;
 }
 
 /* The first page from `page` on, in the same word of the map, of which there is anything
