@@ -73,11 +73,10 @@
 #define PTE_COW   BIT(10) /* ours: the guest may write, after a copy */
 #define PTE_ZERO  BIT(11) /* ours, not present: discarded, zero instead of the image's page */
 
-/* Two bits that mean something else in other entries (swap.c). */
-#define PTE_SWAP BIT(9) /* ours, not present: the page is in the VM's region */
-#define PTE_STORED                                                                     \
-	BIT(11) /* ours, present, not the image's: the region has it too, unless dirty \
-		 */
+/* Two bits that mean something else in other entries (swap.c): not present: the page
+ * is in the VM's region; present, not the image's: the region has it too, unless dirty. */
+#define PTE_SWAP   BIT(9)
+#define PTE_STORED BIT(11)
 
 #define PDE_SHIFT      22
 #define LARGE_PAGE     BIT(PDE_SHIFT)
