@@ -11,7 +11,7 @@
 #include "kern/space.h"
 #include "kern/x86.h"
 
-#define PAGES_PER_ROUND 64u
+#define PAGES_PER_ROUND 16u /* each may have to be looked at for zeros */
 
 static bool
 command_gate(const char *argument, u32 round)
