@@ -31,6 +31,10 @@ void die(const char *format, ...) PRINTF(1, 2) NORETURN;
  */
 extern void (*ilwaco_exit_guard)(void);
 
+/* Gives the machine back the pages behind the last block of the heap that is in use. A
+ * service that comes to rest calls it: what it will need then is touched anew. */
+void heap_trim(void);
+
 /* Nanoseconds since the machine started; as of the last entry from the kernel. */
 u64 clock_now(void);
 

@@ -119,13 +119,10 @@ malloc(size_t size)
 	return block ? (char *)block + HEADER : NULL;
 }
 
-/* Gives the whole pages of a large block back to the machine; its first bytes stay, as
- * they link it into its list. */
+/* Gives pages back to the machine. */
 static void
-give_back(const struct block *block, u32 size)
+give_back(gva_t from, gva_t end)
 {
-	gva_t from = ALIGN_UP((gva_t)(block + 1), PAGE_SIZE);
-	gva_t end = ALIGN_DOWN((gva_t)block + size, PAGE_SIZE);
 	i32 done;
 
 	for (; from < end; from += (u32)done) {
@@ -133,6 +130,15 @@ give_back(const struct block *block, u32 size)
 		if (done <= 0)
 			return; /* they stay: no harm */
 	}
+}
+
+/* Gives the whole pages of a large block back; its first bytes stay, as they link it into
+ * its list. */
+static void
+give_back_block(const struct block *block, u32 size)
+{
+	give_back(ALIGN_UP((gva_t)(block + 1), PAGE_SIZE),
+		  ALIGN_DOWN((gva_t)block + size, PAGE_SIZE));
 }
 
 void
@@ -148,10 +154,54 @@ free(void *memory)
 	block = block_of(memory);
 	c = block->head & ~STATE_MASK;
 	if (class_size(c) >= GIVE_BACK)
-		give_back(block, class_size(c));
+		give_back_block(block, class_size(c));
 	block->head = STATE_FREE | c;
 	block->next = free_blocks[c];
 	free_blocks[c] = block;
+	virq_restore(on);
+}
+
+/* The end of the last block in use; where the heap begins if there is none. */
+static char *
+used_end(void)
+{
+	char *at = image_end + HEADER, *end = at;
+
+	while (at < heap_end) {
+		const struct block *block = (struct block *)at;
+
+		at += class_size(block->head & ~STATE_MASK);
+		if ((block->head & STATE_MASK) == STATE_USED)
+			end = at;
+	}
+	return end;
+}
+
+/* Takes the blocks at or behind `end` out of the lists of free ones. */
+static void
+forget_from(const char *end)
+{
+	for (u32 c = 0; c < CLASSES; c++)
+		for (struct block **link = &free_blocks[c]; *link;)
+			if ((char *)*link >= end)
+				*link = (*link)->next;
+			else
+				link = &(*link)->next;
+}
+
+void
+heap_trim(void)
+{
+	bool on = virq_disable();
+	char *end = heap_end ? used_end() : NULL;
+
+	if (end < heap_end) {
+		gva_t from = ALIGN_UP((gva_t)end, PAGE_SIZE);
+
+		forget_from(end);
+		give_back(from, ALIGN_UP((gva_t)heap_end, PAGE_SIZE));
+		heap_end = end;
+	}
 	virq_restore(on);
 }
 

@@ -25,7 +25,7 @@
 static struct {
 	u8 first[FRAME_MAX];
 	u8 small[RX_BATCH - 1][RX_SMALL];
-} * rx_room; /* on the heap: written only when a frame comes */
+} * rx_room; /* on the heap: there only when frames come */
 
 static struct pbuf *tx_pbufs[TX_BATCH];         /* one reference each, in order */
 static struct packet_element tx_list[TX_BATCH]; /* the same frames */
@@ -102,6 +102,13 @@ rx_deliver(struct netif *netif, const struct packet_element *frame)
 	memcpy(p->payload, (const void *)frame->address, frame->length);
 	if (netif->input(p, netif) != ERR_OK)
 		pbuf_free(p);
+}
+
+void
+port_rest(void)
+{
+	free(rx_room);
+	rx_room = NULL;
 }
 
 u32

@@ -23,6 +23,9 @@ void port_flush(void);
  * how many it took. */
 u32 port_input(struct netif *netif);
 
+/* Gives up what receiving needs, until the next frame comes. */
+void port_rest(void);
+
 /* Wakes lwIP's thread, if the caller isn't it: what it waits for has changed.
  * (ilwaco/lwip/network.c) */
 void network_wake(void);

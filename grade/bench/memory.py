@@ -22,7 +22,7 @@ from grade.harness.memory import KERNEL_BASE
 PAGE = 4096
 OWNERS = ("GUEST", "VREGS", "DIRECTORY", "TABLE")  # kern/frame.h: uses that belong to VMs
 ROOT = Path(__file__).resolve().parents[2]
-SETTLED = 4.0  # seconds: TIME_WAIT (2 x MSL of 1 s) and more
+SETTLED = 12.0  # seconds: TIME_WAIT (2 x MSL of 1 s), and the ARP clock, have ended
 
 # The floor, by arithmetic: nothing shared away, nothing spare. A record; a directory and a page
 # table, without which there is no address space; and one page of its own, in which registers,

@@ -7,6 +7,7 @@
  * that went by are made up for when somebody next looks at it. Only a request
  * that waits for its answer needs a clock; sending one starts it.
  */
+#include "ilwaco/ilwaco.h"
 #include "ilwaco/netif.h"
 
 #include "lwip/etharp.h"
@@ -102,6 +103,17 @@ sys_timeouts_sleeptime(void)
 
 /* --- TCP -------------------------------------------------------------------------- */
 
+/* A clock has stopped. If it was the last one, there is no connection any more, and it
+ * may be long until the next one comes: what they needed goes back to the machine. */
+static void
+rest(void)
+{
+	if (first)
+		return;
+	port_rest();
+	heap_trim();
+}
+
 static void
 tcp_tick(void *arg)
 {
@@ -109,6 +121,7 @@ tcp_tick(void *arg)
 	tcp_tmr();
 	tcp_armed = false;
 	tcp_timer_needed();
+	rest();
 }
 
 void
@@ -139,6 +152,7 @@ arp_tick(void *arg)
 	timers_age_arp();
 	if (--arp_watch > 0)
 		sys_timeout(ARP_TMR_INTERVAL, arp_tick, NULL);
+	rest();
 }
 
 void
