@@ -196,7 +196,7 @@ run_loop(void)
 	bool picked = false;
 
 	for (;;) {
-		if (work_due) {
+		if (work_due && !picked) { /* whose quantum hasn't begun loses it to no timer */
 			cpu_breathe(); /* what the timer did before is an entry of its own */
 			work_run();
 		}

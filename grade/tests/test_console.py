@@ -98,8 +98,8 @@ def test_last_output_of_50_vms_is_kept_apart(lab: Lab) -> None:
     """Each VM's page keeps its own last bytes, and the console shows them on demand."""
     machine = lab.boot(lab.program(TALKER, count=50), options="console=focus")
     machine.expect("^denali> ")
-    machine.serial.send("vms\r")
-    machine.expect(r"idle 50 ")
+    while "idle 50 " not in machine.monitor("vms"):
+        pass
     for number in (1, 17, 50):
         before = len(machine.serial.text())
         machine.serial.send(f"console {number}\r")

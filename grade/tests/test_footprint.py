@@ -45,6 +45,7 @@ for client in clients:
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("burst", [1, 32])
 def test_an_idle_web_vm_keeps_two_pages(lab: Lab, burst: int) -> None:
     """One page of stack and data, one of a thread: 20 KB with tables and registers; also after 32

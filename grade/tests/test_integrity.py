@@ -176,9 +176,10 @@ def test_a_failed_page_in_ends_that_vm_alone(lab: Lab) -> None:
 
 
 def test_a_failed_page_out_is_tried_three_times_and_ends_that_vm_alone(lab: Lab) -> None:
-    """One place on the disk can't be written: the page stays where it is meanwhile."""
+    """Two places on the disk can't be written, a page and the registers, which go out whenever
+    their VM does: what they hold stays where it is meanwhile."""
     (path,) = lab.swap_files(1)
-    drive = failing_disk(path, f"write@{sector(9, 700)}")
+    drive = failing_disk(path, f"write@{sector(9, 700)}", f"write@{sector(9, 1)}")
     machine = boot(lab, 40, 1500, 32, swap=(drive,))
     machine.expect(r"^vm 9: killed: swap: page-out at [0-9a-f]{8} failed: the device", seconds=60)
     # QEMU may put neighbours' transfers and this one together: then they all are tried again.

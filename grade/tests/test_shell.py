@@ -161,6 +161,7 @@ def test_console_of_a_vm_that_is_out_is_shown(lab: Lab) -> None:
     shell = Shell(lab, "vm echo", ("echo",), options="swap=ram swap-ram=4M")
     shell.wait_for(1, "idle")
     shell.type("console kernel\r")
+    shell.machine.expect(r"^console: the kernel's monitor\s+denali> ")
     shell.machine.monitor("out 1")
     shell.type(CTRL_BRACKET)
     shell.answer()

@@ -142,6 +142,8 @@ def test_stop_asks_and_kill_ends(lab: Lab) -> None:
         CHECK(gate(VI_VM_START, 1, 0) == 0 && gate(VI_VM_START, 2, 0) == 0);
         CHECK(gate(VI_VM_START, 1, 0) == -E_BUSY && gate(VI_VM_DESTROY, 1, 0) == -E_BUSY);
         await(1, "idle");
+        while (!is(2, "ready") || info.run_time == 0)
+            idle(now() + 100000);
         CHECK(gate(VI_VM_STOP, 1, STOP_ASK) == 0 && gate(VI_VM_STOP, 2, STOP_ASK) == 0);
         await(1, "dead");
         CHECK(same(info.reason, "terminated, status 6"));

@@ -185,10 +185,11 @@ def _cost(lab: Lab, options: str) -> tuple[float, float]:
 
 
 def test_trace_costs_little(lab: Lab) -> None:
-    """Always on is affordable: nothing for a null virtual instruction, at most 45 instructions for a
-    switch with an interrupt delivered (three events)."""
+    """Always on is affordable: nothing for a null virtual instruction (but that a quantum may end
+    among them: an event in 20,000), at most 45 instructions for a switch with an interrupt
+    delivered (three events)."""
     on, off = _cost(lab, ""), _cost(lab, "trace=off")
-    assert on[0] == off[0]
+    assert abs(on[0] - off[0]) < 0.01
     assert 3 <= on[1] - off[1] <= 45, f"{off[1]:.0f} instructions became {on[1]:.0f}"
 
 

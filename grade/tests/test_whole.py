@@ -163,6 +163,7 @@ static int run(void)
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("gate", ["fifo", "heat"])
 def test_who_computes_is_let_in_too(lab: Lab, gate: str) -> None:
     """24 VMs that never idle, room for some 10: each is in for its part of the time, whoever the
