@@ -197,7 +197,7 @@ run_loop(void)
 
 	for (;;) {
 		if (work_due && !picked) { /* whose quantum hasn't begun loses it to no timer */
-			cpu_breathe(); /* what the timer did before is an entry of its own */
+			cpu_breathe();     /* what the timer did before is an entry of its own */
 			work_run();
 		}
 		if (current && current->blocked)
