@@ -31,7 +31,7 @@ _MARKERS = (
     "visibility(text): visible, hidden or after_due_date",
     "quick: belongs to the edit loop (make check-quick)",
     "host: judges the project's tools, not what a compiler made",
-    "long: takes its time; left out on the second compiler's build",
+    "long: takes its time, or says little about a compiler; the second one's build has it in check-all alone",
 )
 
 

@@ -23,6 +23,8 @@ from grade.harness.verdict import TimedOut
 from grade.harness.wire import Wire
 from grade.tests.test_switch import PRELUDE
 
+pytestmark = pytest.mark.long
+
 STRANGER = "10.0.0.2"
 
 

@@ -20,6 +20,8 @@ from conf.qemu import EXIT_DONE, failing_disk, swap_disk
 from grade.harness.lab import Lab
 from grade.harness.machine import Machine
 
+pytestmark = pytest.mark.long
+
 MINUTES = float(os.environ.get("DENALI_MINUTES", "0"))  # 0: the short run
 
 # args: for how many ms each VM goes on, from its own start: longer than the gatekeeper lets anybody

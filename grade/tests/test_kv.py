@@ -22,6 +22,8 @@ from grade.harness.process import end, start
 from grade.harness.tap import Tap
 from grade.harness.verdict import Infrastructure
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PARTS = ("session", "resp", "command", "strings", "keys", "info", "glob", "table", "cells")
 ADDRESS = vm_address(1)

@@ -19,6 +19,8 @@ from grade.harness.packet import vm_address
 from grade.harness.process import end
 from grade.harness.tap import Tap
 
+pytestmark = pytest.mark.long
+
 ADDRESS = vm_address(1)
 
 # Writes through several connections, several commands at a time; a line for each that was

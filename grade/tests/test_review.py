@@ -14,6 +14,8 @@ from grade.harness.entry import EntryMeter
 from grade.harness.lab import Lab
 from grade.tests.test_super import HELP, VM_0, named
 
+pytestmark = pytest.mark.long
+
 # Eight disks that lie at the end of a full table; then the last one isn't there.
 _EIGHT_DISKS = """
     make(1, "worker", "");

@@ -12,6 +12,8 @@ from conf.qemu import EXIT_DONE
 from grade.harness.lab import Lab
 from grade.harness.machine import Machine
 
+pytestmark = pytest.mark.long
+
 MS = 1_000_000
 QUANTUM = 10 * MS
 

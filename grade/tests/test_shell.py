@@ -18,6 +18,8 @@ from grade.harness.lab import Lab
 from grade.harness.process import end, start
 from grade.harness.shell import Shell
 
+pytestmark = pytest.mark.long
+
 COMMANDS = (
     "vms stat top machine create start stop kill destroy console disks mkdisk rmdisk vm disk focus "
     "echo history help halt"

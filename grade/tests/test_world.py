@@ -17,6 +17,8 @@ import pytest
 
 from grade.unit.world import world
 
+pytestmark = pytest.mark.long
+
 CC = os.environ.get("DENALI_CC", "gcc")
 EVENTS = 60000
 FAILING = "fail-reads=10 fail-writes=50"
