@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from _pytest.runner import runtestprotocol
 
+from grade.graded.bench import Bench, grading_key
 from grade.harness.lab import Lab
 from grade.harness.verdict import Verdict, classify
 
@@ -28,6 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _MARKERS = (
     "points(n): what the test is worth in its lab",
     "number(text): the exercise that the test belongs to, such as 2.1",
+    "rule(text, section, breakpoint): what a graded test checks, for who fails it",
     "visibility(text): visible, hidden or after_due_date",
     "quick: belongs to the edit loop (make check-quick)",
     "host: judges the project's tools, not what a compiler made",
@@ -133,14 +135,32 @@ _FAILED = pytest.StashKey[bool]()
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """Where a test makes its machines, wires and taps: all are gone when it ends. Logs of a test
     that passed are removed, those of one that failed stay in build/grade/logs."""
-    build = Path(os.environ.get("DENALI_BUILD", "build"))
-    os.chdir(ROOT)  # images are named relative to the project: no space in a path reaches QEMU
-    name = request.node.nodeid.rpartition("/")[2].replace("::", ".").replace("/", "_")
+    build, logs = _places(request)
     with ExitStack() as stack:
-        made = Lab(build, build / "grade/logs" / _plain(name), stack)
+        made = Lab(build, logs, stack)
         yield made
     if not request.node.stash.get(_FAILED, True):
         made.remove_logs()
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """The same for a graded test: grade/graded/bench.py."""
+    build, logs = _places(request)
+    with ExitStack() as stack:
+        made = Bench(build, logs, stack, grading_key(), request.node.name)
+        yield made
+    if not request.node.stash.get(_FAILED, True):
+        made.remove_logs()
+
+
+def _places(request: pytest.FixtureRequest) -> tuple[Path, Path]:
+    """What was built, and where this test's logs go."""
+    os.chdir(ROOT)  # images are named relative to the project: no space in a path reaches QEMU
+    build = Path(os.environ.get("DENALI_BUILD", "build"))
+    logs = Path(os.environ.get("DENALI_LOGS", str(build / "grade/logs")))
+    name = request.node.nodeid.rpartition("/")[2].replace("::", ".").replace("/", "_")
+    return build, logs / _plain(name)
 
 
 @pytest.fixture

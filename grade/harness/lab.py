@@ -91,13 +91,15 @@ class Lab:
         swap: int | Sequence[Path | str] = (),
         icount: bool = False,
         extra: tuple[str, ...] = (),
+        kernel: Path | None = None,
     ) -> Machine:
         """Start a machine. A module may be given by its guest program's name. `options` are the
         kernel's; the network is a wire, a tap or a user-mode network with `port` (VM 1's page) and
         `control` (the supervisor's port) forwarded; `disk` is a -drive value; `swap` are
-        up to four files or -drive values, or how many swap disks are to be made."""
+        up to four files or -drive values, or how many swap disks are to be made; `kernel` is
+        another one than the tree's."""
         run = Run(
-            kernel=self.kernel,
+            kernel=kernel or self.kernel,
             memory=memory,
             append=tuple(options.split()),
             modules=tuple(self.guest(m) if isinstance(m, str) else m for m in modules),
@@ -106,9 +108,11 @@ class Lab:
             swap=self._swap(swap),
             extra=(*(ICOUNT if icount else ()), *extra),
         )
+        return self._start(run, tap.prefix if tap else ())
+
+    def _start(self, run: Run, prefix: Sequence[str], folder: Path | None = None) -> Machine:
         log = self._logs / f"console{next(self._numbers)}.log"
-        machine = Machine(run, log, tap.prefix if tap else ())
-        return self._stack.enter_context(machine)
+        return self._stack.enter_context(Machine(run, log, prefix, folder))
 
     def swap_files(self, disks: int, size_mb: int = SWAP_MB) -> list[Path]:
         """Sparse files for swap disks."""

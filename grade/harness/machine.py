@@ -45,12 +45,16 @@ _MEANING = {
 
 
 class Machine:
-    """A running QEMU. `log` is the console's log file; `prefix` a command that runs QEMU (nsenter).
+    """A running QEMU. `log` is the console's log file; `prefix` a command that runs QEMU (nsenter);
+    `folder` where it runs, which names in `run` are relative to (None: the current one).
 
     `run`'s serial, qmp and gdb are replaced by the harness's own.
     """
 
-    def __init__(self, run: Run, log: Path, prefix: Sequence[str] = ()) -> None:
+    def __init__(
+        self, run: Run, log: Path, prefix: Sequence[str] = (), folder: Path | None = None
+    ) -> None:
+        self.cwd = folder
         self._folder = make_folder()
         self.gdb_path = self._folder / "gdb"
         self.run = dataclasses.replace(
@@ -71,7 +75,7 @@ class Machine:
 
     def _start(self, line: Sequence[str]) -> subprocess.Popen[bytes]:
         with open(self.log, "wb") as out, open(self.log.with_suffix(".stderr"), "wb") as err:
-            return start(line, stdin=subprocess.PIPE, stdout=out, stderr=err)
+            return start(line, stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=self.cwd)
 
     def __enter__(self) -> Machine:
         return self
@@ -98,7 +102,7 @@ class Machine:
     @cached_property
     def kernel(self) -> Elf:
         """The kernel's symbols."""
-        return Elf(Path(self.run.kernel))
+        return Elf((self.cwd or Path()) / self.run.kernel)
 
     def expect(self, pattern: str, seconds: float = 20.0) -> re.Match[str]:
         """Wait for `pattern` on the console; see Serial.expect."""

@@ -33,6 +33,7 @@ def start(
     stdout: Stream = subprocess.DEVNULL,
     stderr: Stream = subprocess.DEVNULL,
     environment: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start `line` in a session of its own; a program that isn't there is infrastructure."""
     need(line[0])
@@ -43,6 +44,7 @@ def start(
             stdout=stdout,
             stderr=stderr,
             env=environment,
+            cwd=cwd,
             start_new_session=True,
         )
     except OSError as error:

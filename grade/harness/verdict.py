@@ -8,6 +8,7 @@ surroundings not being able to judge; it is never a mark against the code, and n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 
@@ -31,6 +32,71 @@ class Crashed(Exception):
 
 class Infrastructure(Exception):
     """The harness can't judge: a tool, a right or the host's time is missing."""
+
+
+class Wrong(AssertionError):
+    """The code under test did `what` wrong: what was `expected` of it, and what was `seen`."""
+
+    def __init__(self, what: str, expected: str, seen: str) -> None:
+        super().__init__(what, expected, seen)
+        self.what, self.expected, self.seen = what, expected, seen
+
+    def __str__(self) -> str:
+        parts = [self.what]
+        parts += [f"  expected: {self.expected}"] if self.expected else []
+        parts += [f"  seen:     {self.seen}"] if self.seen else []
+        return "\n".join(parts)
+
+
+def same(what: str, seen: object, expected: object) -> None:
+    """Wrong unless `seen` equals `expected`; `what` says in a student's words what they are."""
+    __tracebackhide__ = True
+    if seen != expected:
+        place = _first_difference(seen, expected)
+        raise Wrong(what + place, shown(expected), shown(seen))
+
+
+def holds(condition: object, what: str, expected: object = "", seen: object = "") -> None:
+    """Wrong unless `condition` is true; `what` is the claim."""
+    __tracebackhide__ = True
+    if not condition:
+        raise Wrong(what, _plain(expected), _plain(seen))
+
+
+_SEQUENCES = (list, tuple, bytes)
+_LONGEST = 300  # characters of a value that a person reads
+
+
+def shown(value: object) -> str:
+    """`value` as a person compares it: large numbers in hexadecimal too, bytes in hexadecimal."""
+    match value:
+        case bool() | None | str():
+            text = repr(value)
+        case int():
+            text = f"{value} ({value:#x})" if abs(value) > 9 else str(value)
+        case bytes() | bytearray():
+            text = f"{len(value)} bytes: {value[: _LONGEST // 3].hex(' ')}"
+        case list() | tuple():
+            text = "[" + ", ".join(shown(item) for item in value[:20]) + "]"
+            text += f" and {len(value) - 20} more" if len(value) > 20 else ""
+        case _:
+            text = repr(value)
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + " ..."
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else shown(value)
+
+
+def _first_difference(seen: object, expected: object) -> str:
+    """Where two sequences part, as an index; "" for anything else."""
+    if not (isinstance(seen, _SEQUENCES) and isinstance(expected, _SEQUENCES)):
+        return ""
+    return f" (they part at [{_part(seen, expected)}])" if len(expected) > 1 else ""
+
+
+def _part(a: Sequence[object], b: Sequence[object]) -> int:
+    return next((i for i, pair in enumerate(zip(a, b)) if pair[0] != pair[1]), min(len(a), len(b)))
 
 
 _BY_TYPE: tuple[tuple[type[BaseException], Verdict], ...] = (
