@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -35,6 +36,8 @@ ICOUNT = ("-icount", "shift=0,sleep=off,align=off")
 
 EXIT_FATAL = 249  # the kernel left with 0x7c: it can't start as it was told to
 _EXIT_QEMU = 1  # QEMU's own errors: a wrong option, a file that isn't there
+# Signals that end a QEMU from outside: they say nothing about the code under test.
+FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 _MEANING = {
     EXIT_DONE: "the kernel left: the last VM has ended",
@@ -55,6 +58,7 @@ class Machine:
         self, run: Run, log: Path, prefix: Sequence[str] = (), folder: Path | None = None
     ) -> None:
         self.cwd = folder
+        self.closed = False
         self._folder = make_folder()
         self.gdb_path = self._folder / "gdb"
         self.run = dataclasses.replace(
@@ -71,7 +75,7 @@ class Machine:
         self._process = self._start(line)
         self.serial = Serial(log, self._process, self.command)
         self.serial.on_end = self._ended_early
-        self.serial.asleep = self._halted
+        self.serial.asleep = self.halted
 
     def _start(self, line: Sequence[str]) -> subprocess.Popen[bytes]:
         with open(self.log, "wb") as out, open(self.log.with_suffix(".stderr"), "wb") as err:
@@ -161,6 +165,8 @@ class Machine:
         while self._process.poll() is None:
             if spent := budget.spent():
                 raise TimedOut(self.serial.report(f"waited for the machine's end: still on {spent}"))
+            if self.serial.sleeps_on():
+                raise TimedOut(self.serial.report("waited for the machine's end: it sleeps for ever"))
             time.sleep(0.005)
         self._check_crash(self.serial.report("waited for the machine's end"))
         return self._process.returncode
@@ -176,25 +182,36 @@ class Machine:
         """Whether QEMU still runs."""
         return self._process.poll() is None
 
+    def status(self) -> int | None:
+        """QEMU's exit status, negative if a signal ended it; None while it runs."""
+        return self._process.poll()
+
     def check(self) -> None:
         """Raise Crashed if the machine has crashed meanwhile."""
         if not self.running():
             self._check_crash(self.serial.report("looked at the machine"))
 
+    def kill(self) -> None:
+        """Kill QEMU; whoever waits for the machine sees its end."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
     def close(self) -> None:
         """Kill QEMU and remove its sockets; may be called twice."""
+        self.closed = self.closed or self.running()
         for part in ("memory", "qmp"):
             if part in self.__dict__:
                 self.__dict__.pop(part).close()
         end(self._process)
         remove_folder(self._folder)
 
-    def _halted(self) -> bool:
+    def halted(self) -> bool:
+        """Whether the machine runs, and its CPU waits for an interrupt."""
         return self.running() and self.qmp.registers()["halted"] == 1
 
     def _check_crash(self, what: str) -> None:
         status = self._process.returncode
-        if status == _EXIT_QEMU:
+        if status == _EXIT_QEMU or -status in FROM_OUTSIDE:
             raise Infrastructure(f"{self._meaning(status)}\n{what}")
         if status != EXIT_DONE:
             raise Crashed(f"{self._meaning(status)}\n{what}")

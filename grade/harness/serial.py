@@ -60,7 +60,8 @@ class Serial:
     """Log and input of one machine's console.
 
     `ended` says why nothing more will come, or None while the machine runs; `diagnose` raises what
-    the machine's end means; `asleep` says whether the machine's CPU is halted.
+    the machine's end means; `asleep` says whether the machine's CPU is halted; `sleeps_on` whether
+    it is known that nothing will wake it.
     """
 
     def __init__(self, log: Path, process: subprocess.Popen[bytes], command: str) -> None:
@@ -68,8 +69,10 @@ class Serial:
         self._process = process
         self._command = command
         self._place = 0
+        self.sent = 0  # how often something was typed
         self.on_end: Callable[[str], None] = lambda what: None
         self.asleep: Callable[[], bool] = lambda: True
+        self.sleeps_on: Callable[[], bool] = lambda: False
 
     def text(self) -> str:
         """Everything so far, without carriage returns; what the kernel says right behind the
@@ -82,6 +85,7 @@ class Serial:
         assert self._process.stdin is not None
         self._process.stdin.write(text.encode())
         self._process.stdin.flush()
+        self.sent += 1
 
     def rewind(self) -> None:
         """Let `expect` look at everything again."""
@@ -112,7 +116,7 @@ class Serial:
                 self.on_end(self.report(what))
             if spent := budget.spent():
                 self._give_up(f"{what}: not there {spent}", budget)
-            if budget.still() and self.asleep():
+            if self.sleeps_on() or (budget.still() and self.asleep()):
                 raise TimedOut(self.report(f"{what}: the machine sleeps, and nothing wakes it"))
             time.sleep(_POLL)
 

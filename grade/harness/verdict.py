@@ -8,7 +8,6 @@ surroundings not being able to judge; it is never a mark against the code, and n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import Enum
 
 
@@ -52,8 +51,9 @@ def same(what: str, seen: object, expected: object) -> None:
     """Wrong unless `seen` equals `expected`; `what` says in a student's words what they are."""
     __tracebackhide__ = True
     if seen != expected:
-        place = _first_difference(seen, expected)
-        raise Wrong(what + place, shown(expected), shown(seen))
+        at = _first_difference(seen, expected)
+        place = f" (they part at [{at}])" if at is not None else ""
+        raise Wrong(what + place, shown(expected, at or 0), shown(seen, at or 0))
 
 
 def holds(condition: object, what: str, expected: object = "", seen: object = "") -> None:
@@ -64,39 +64,45 @@ def holds(condition: object, what: str, expected: object = "", seen: object = ""
 
 
 _SEQUENCES = (list, tuple, bytes)
+_AROUND = 4  # elements before the one that matters
 _LONGEST = 300  # characters of a value that a person reads
 
 
-def shown(value: object) -> str:
-    """`value` as a person compares it: large numbers in hexadecimal too, bytes in hexadecimal."""
+def shown(value: object, at: int = 0) -> str:
+    """`value` as a person compares it: large numbers in hexadecimal too, bytes in hexadecimal; of a
+    long sequence what is around index `at`."""
+    first = max(0, at - _AROUND)
     match value:
         case bool() | None | str():
             text = repr(value)
         case int():
-            text = f"{value} ({value:#x})" if abs(value) > 9 else str(value)
+            text = f"{value} ({value:#x})" if abs(value) > 999 else str(value)
         case bytes() | bytearray():
-            text = f"{len(value)} bytes: {value[: _LONGEST // 3].hex(' ')}"
+            text = f"{len(value)} bytes, from [{first}]: {value[first : first + 32].hex(' ')}"
         case list() | tuple():
-            text = "[" + ", ".join(shown(item) for item in value[:20]) + "]"
-            text += f" and {len(value) - 20} more" if len(value) > 20 else ""
+            part = value[first : first + _AROUND * 3]
+            text = ", ".join(["..."] * (first > 0) + [_item(item) for item in part])
+            text = f"[{text}]" if first + len(part) == len(value) else f"[{text}, ...]"
+            text += f", {len(value)} in all" if len(value) > len(part) else ""
         case _:
             text = repr(value)
     return text if len(text) <= _LONGEST else text[:_LONGEST] + " ..."
+
+
+def _item(value: object) -> str:
+    return hex(value) if isinstance(value, int) and abs(value) > 999 else shown(value)
 
 
 def _plain(value: object) -> str:
     return value if isinstance(value, str) else shown(value)
 
 
-def _first_difference(seen: object, expected: object) -> str:
-    """Where two sequences part, as an index; "" for anything else."""
+def _first_difference(seen: object, expected: object) -> int | None:
+    """Where two sequences part, as an index; None for anything else."""
     if not (isinstance(seen, _SEQUENCES) and isinstance(expected, _SEQUENCES)):
-        return ""
-    return f" (they part at [{_part(seen, expected)}])" if len(expected) > 1 else ""
-
-
-def _part(a: Sequence[object], b: Sequence[object]) -> int:
-    return next((i for i, pair in enumerate(zip(a, b)) if pair[0] != pair[1]), min(len(a), len(b)))
+        return None
+    same_place = (i for i, pair in enumerate(zip(seen, expected)) if pair[0] != pair[1])
+    return next(same_place, min(len(seen), len(expected))) if len(expected) > 1 else None
 
 
 _BY_TYPE: tuple[tuple[type[BaseException], Verdict], ...] = (
