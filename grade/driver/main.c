@@ -6,7 +6,7 @@
  * harness (grade/graded/calls.py) writes it, reads the results from outside and
  * compares them with a model. Nothing here judges.
  *
- * A call's arguments are sums: a literal, plus nothing, the result of an earlier
+ * A call's function and arguments are sums: a literal, plus nothing, the result of an earlier
  * call, or the address of the table's data area.
  */
 #include "grade/driver/driver.h"
@@ -26,7 +26,7 @@ struct argument {
 };
 
 struct call {
-	u32 function;
+	struct argument function;
 	struct argument arguments[ARGUMENTS];
 	u32 low, high; /* eax, edx afterwards */
 };
@@ -76,7 +76,7 @@ make(struct call *call)
 
 	for (u32 i = 0; i < ARGUMENTS; i++)
 		a[i] = value_of(&call->arguments[i]);
-	result = ((function *)call->function)(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]);
+	result = ((function *)value_of(&call->function))(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]);
 	call->low = (u32)result;
 	call->high = (u32)(result >> 32);
 }

@@ -37,8 +37,8 @@ from grade.harness.verdict import Crashed, TimedOut, Wrong
 
 _MAGIC = 0x6C6C6163
 _HEADER = struct.Struct("<9I")  # struct table of grade/driver/main.c
-_CALL = struct.Struct("<19I")  # struct call
-_RESULT = 17 * 4  # where a call's result stands in it
+_CALL = struct.Struct("<20I")  # struct call
+_RESULT = 18 * 4  # where a call's result stands in it
 _MADE, _DONE = 7 * 4, 8 * 4
 _NONE, _LOW, _HIGH, _DATA = range(4)
 _ARGUMENTS = 8
@@ -131,17 +131,19 @@ class Calls:
         self._data[at.offset : at.offset + 4] = struct.pack("<I", to.offset)
         self._words.append(at.offset)
 
-    def call(self, function: str | int, *arguments: Argument) -> Result:
-        """Call a function by name, or by address, with up to 8 words."""
+    def call(self, function: str | Value, *arguments: Argument) -> Result:
+        """Call a function by name, or code at an address, with up to 8 words."""
         flat: list[Value] = []
         for argument in arguments:
             flat.extend(argument if isinstance(argument, tuple) else (argument,))
         if len(flat) > _ARGUMENTS:
             raise ValueError(f"{len(flat)} words of arguments; at most {_ARGUMENTS} are possible")
-        address = function if isinstance(function, int) else self.address(function)
-        pairs = [_encode(value) for value in flat] + [(0, 0)] * (_ARGUMENTS - len(flat))
-        self._calls.append(_CALL.pack(address, *(word for pair in pairs for word in pair), 0, 0))
-        self._texts.append((str(function), tuple(flat)))
+        target = self.address(function) if isinstance(function, str) else function
+        pairs = [_encode(value) for value in (target, *flat)]
+        pairs += [(0, 0)] * (_ARGUMENTS - len(flat))
+        self._calls.append(_CALL.pack(*(word for pair in pairs for word in pair), 0, 0))
+        name = function if isinstance(function, str) else _text(function)
+        self._texts.append((name, tuple(flat)))
         return Result(len(self._calls) - 1)
 
     def load(self, address: Value) -> Result:
