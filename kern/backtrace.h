@@ -11,9 +11,11 @@
  * Walks the chain of saved frame pointers that starts at `ebp`.
  * low, high  the stack, [low, high): nothing outside is read
  * out, max   receives return addresses, the innermost first
- * Returns how many there are. The chain may be rubbish: the walk ends at a
- * frame pointer that is unaligned, outside the stack, or not above the one
- * before. Context: any, also panic; it can't fault and always ends.
+ * Returns how many there are. At a frame pointer stand the caller's frame pointer and,
+ * above it, the return address. The chain may be rubbish: the walk ends before a
+ * frame pointer that isn't a multiple of 4, whose two words don't lie on the
+ * stack, or that isn't above the one before. (A trap looks like a call: trap_entry
+ * sees to that.) Context: any, also panic; it can't fault and always ends.
  */
 u32 backtrace_walk(u32 ebp, u32 low, u32 high, u32 *out, u32 max);
 

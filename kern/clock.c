@@ -44,7 +44,7 @@ timer_arm(u64 deadline)
 		lapic_timer_start(deadline > now ? timer_ticks(deadline - now) : 1);
 }
 
-static void
+void
 timer_interrupt(struct trapframe *frame)
 {
 	u64 now = clock_now();

@@ -47,12 +47,16 @@ void frame_init(void *table, pa_t ram_end, const struct range *ranges, u32 count
  * Takes a free frame for `use` (not FRAME_FREE).
  * zero     fill it with zeros; otherwise it holds what its last owner left
  * Returns its machine address, or FRAME_NONE if all are taken: a normal
- * result, the caller has to cope. The caller owns the frame until frame_free.
+ * result, the caller has to cope. The caller owns the frame until frame_free:
+ * until then nobody else gets it. Every frame of frame_init's ranges can be had.
+ * frame_count and frame_use_of keep up. Context: any.
  */
 pa_t frame_alloc(enum frame_use use, bool zero);
 
-/* Gives back a frame that frame_alloc returned. Anything else, and a frame
- * that is free already, is a bug of the kernel: panic. */
+/* Gives back a frame that frame_alloc returned: it can be had again. Anything else (an
+ * address inside a frame, RAM that was never given, no RAM at all, FRAME_NONE), and a
+ * frame that is free already, is a bug of the kernel: panic. frame_count and
+ * frame_use_of keep up. Context: any. */
 void frame_free(pa_t frame);
 
 /* Says that a frame in use is used for something else from now on. */

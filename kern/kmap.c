@@ -25,6 +25,13 @@ kmap_build(u32 *directory, pa_t ram_end, bool global)
 }
 
 void
+kmap_window(u32 *directory, u32 at, pa_t address, bool global)
+{
+	directory[at >> PDE_SHIFT] =
+		address | PTE_P | PTE_W | PTE_PS | PTE_PCD | PTE_PWT | (global ? PTE_G : 0);
+}
+
+void
 kmap_init(pa_t ram_end)
 {
 	kmap_build(kernel_directory, ram_end, cpu_has_global_pages());
@@ -50,8 +57,7 @@ add_window(u32 address)
 		fatal("kmap: more device windows than the %u that fit",
 		      (DEVICE_END - DEVICE_BASE) / LARGE_PAGE);
 	device_next += LARGE_PAGE;
-	kernel_directory[at >> PDE_SHIFT] = address | PTE_P | PTE_W | PTE_PS | PTE_PCD | PTE_PWT |
-					    (cpu_has_global_pages() ? PTE_G : 0);
+	kmap_window(kernel_directory, at, address, cpu_has_global_pages());
 	return at;
 }
 

@@ -24,13 +24,18 @@ struct memory_region {
  * Finds the RAM that is free for use: what `map` calls RAM, less everything
  * that it calls something else, less the `taken` ranges (kernel, modules, ...),
  * and below `limit`.
- * map, map_count    the firmware's map: any order, overlaps allowed, base +
+ * map, map_count    the firmware's map: any order, overlaps allowed (where two
+ *                   lines disagree, it isn't RAM), lengths may be 0, base +
  *                   length may pass 2^64 (then it ends there)
- * taken, taken_count  bytes in use, any alignment, in any order
+ * taken, taken_count  bytes in use, any alignment, in any order; one that ends
+ *                   where it starts, or before, takes nothing
  * limit             machine address, page-aligned
- * out, out_max      receives page-aligned, disjoint ranges in ascending order;
- *                   those that don't fit in out_max are left unused
- * Returns the number of ranges. A page is free only if every byte of it is.
+ * out, out_max      receives page-aligned, disjoint ranges in ascending order,
+ *                   none of them empty; those that don't fit in out_max are left
+ *                   unused
+ * Returns the number of ranges. A page is free if and only if every byte of it is;
+ * its bytes may come from several lines of the map. With room in `out` for every
+ * range that turns up on the way (RANGES_MAX is enough at boot) none is left out.
  * Pure: touches nothing but `out`. Source: [MB 3.3], the memory map.
  */
 u32 memmap_usable(const struct memory_region *map, u32 map_count, const struct range *taken,

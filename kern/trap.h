@@ -72,11 +72,12 @@ extern char kernel_stack[], kernel_stack_top[];
 /* Gathers the registered handlers. Context: once, before desc_init's tables are used. */
 void trap_init(void);
 
-/* Calls the handler of the frame's vector. From trap_entry alone. */
+/* Calls the handler of the frame's vector. From trap_entry alone. For a frame of ring 3 it
+ * doesn't return. */
 void trap_dispatch(struct trapframe *frame);
 
 /* Ends the running VM: `frame` came from virtual-8086 mode, where no VM can be but by
- * an error of QEMU's. From trap_entry alone. */
+ * an error of QEMU's. From trap_common alone. */
 NORETURN void trap_vm86(struct trapframe *frame);
 
 /* What a vector is called: "page fault". */

@@ -19,7 +19,7 @@ stub_\vector:
 	pushl $0
 	.endif
 	pushl $\vector
-	jmp trap_entry
+	jmp trap_common
 	.endm
 
 	.macro stub_address vector
@@ -44,13 +44,47 @@ trap_stubs:
 
 	.text
 /*
- * Completes the trapframe that the processor and the stub began at the stack
- * pointer, and calls trap_dispatch(frame).
- * From ring 3 the frame lies in the running VM's record; the call is made on
- * the kernel stack, from its top, and doesn't return. From ring 0 the frame
- * lies on the kernel stack; everything is restored when the call returns.
- * The C code runs with known flags (IF, TF, DF, NT, AC and ID clear), ds and es flat whatever ring 3 had loaded, and an ebp chain
- * that leads a backtrace through the interrupted function, or ends for a guest.
+ * Where every stub leads; on to trap_entry. QEMU 7.2 lets an iret of ring 3 enter
+ * virtual-8086 mode, which a processor refuses. A trap from there pushes four words
+ * more, into the room before the record's frame (vm.h); cs means nothing, and the
+ * data segments are null, which QEMU forgives.
+ */
+#define STUB_EFLAGS 16 /* offset: behind vector, error code, eip, cs */
+ENTRY(trap_common)
+	testl $EFLAGS_VM, STUB_EFLAGS(%esp)
+	jz trap_entry
+	pushal
+	movl %esp, %ebx
+	movl $kernel_stack_top, %esp
+	xorl %ebp, %ebp
+	pushl $EFLAGS_FIXED
+	popfl
+	movl $SEL_DATA, %ecx
+	movl %ecx, %ds
+	movl %ecx, %es
+	pushl %ebx
+	call trap_vm86
+END(trap_common)
+
+/*
+ * Completes the trapframe (struct trapframe, trap.h) that the processor and the stub
+ * began: at the stack pointer are vector, error code, eip, cs and eflags, and from
+ * ring 3 also esp and ss. All general registers hold what was interrupted. Saves them
+ * in the frame and calls trap_dispatch(frame), a C function.
+ *
+ * From ring 3 (cs of the frame says so) the frame lies in the running VM's record, and
+ * what lies below the frame there is none of ours: the call is made on the kernel
+ * stack, from kernel_stack_top, and doesn't return.
+ * From ring 0 the frame lies on the kernel stack, below what was interrupted, and so
+ * does all that the call needs. When it returns, everything is as the frame says, and
+ * what was interrupted goes on.
+ *
+ * The C code runs with known flags (IF, TF, DF, NT, AC and ID clear; the gate has
+ * cleared IF, TF and NT), and with SEL_DATA in ds and es whatever was there: ring 3 may
+ * have loaded anything, ring 0 never loads anything else. ss, fs and gs stay.
+ * ebp leads a backtrace on: from ring 0 it points to two words as a call would leave
+ * them, the interrupted ebp and above it the interrupted eip; from ring 3 there is
+ * nothing that a backtrace could trust: ebp, or the first of the two words, is 0.
  * Source: [SDM3 6.12].
  */
 ENTRY(trap_entry)
@@ -61,13 +95,9 @@ ENTRY(trap_entry)
 	/* The frame ends where the record ends: nothing may be pushed below it. */
 	movl $kernel_stack_top, %esp
 	xorl %ebp, %ebp
-	/* The gate cleared IF, TF and NT. Of the rest only these few matter here,
-	 * and they are hardly ever set. */
 .Lfrom_ring_0:
-	testl $(EFLAGS_AC | EFLAGS_DF | EFLAGS_ID | EFLAGS_VM), TF_EFLAGS(%ebx)
-	jz 1f
-	testl $EFLAGS_VM, TF_EFLAGS(%ebx)
-	jnz .Lfrom_vm86
+	testl $(EFLAGS_AC | EFLAGS_DF | EFLAGS_ID), TF_EFLAGS(%ebx)
+	jz 1f /* hardly ever set: the common way is short */
 	pushl $EFLAGS_FIXED
 	popfl
 1:
@@ -92,22 +122,6 @@ ENTRY(trap_entry)
 	popal
 	addl $8, %esp
 	iret
-
-/*
- * QEMU 7.2 lets an iret of ring 3 enter virtual-8086 mode, which a processor refuses.
- * A trap from there pushes four words more, into the room before the record's frame
- * (vm.h); cs means nothing, and the data segments are null, which QEMU forgives.
- */
-.Lfrom_vm86:
-	movl $kernel_stack_top, %esp
-	xorl %ebp, %ebp
-	pushl $EFLAGS_FIXED
-	popfl
-	movl $SEL_DATA, %ecx
-	movl %ecx, %ds
-	movl %ecx, %es
-	pushl %ebx
-	call trap_vm86
 END(trap_entry)
 
 /* Interrupts come only after the instruction behind sti: none is lost between

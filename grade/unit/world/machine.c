@@ -85,7 +85,7 @@ timer_arm(u64 deadline)
 	timer_deadline = deadline;
 }
 
-static void
+void
 timer_interrupt(struct trapframe *frame)
 {
 	(void)frame;
