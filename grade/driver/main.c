@@ -76,7 +76,8 @@ make(struct call *call)
 
 	for (u32 i = 0; i < ARGUMENTS; i++)
 		a[i] = value_of(&call->arguments[i]);
-	result = ((function *)value_of(&call->function))(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]);
+	result = ((function *)value_of(&call->function))(a[0], a[1], a[2], a[3], a[4], a[5], a[6],
+							 a[7]);
 	call->low = (u32)result;
 	call->high = (u32)(result >> 32);
 }
