@@ -17,9 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from labs.course import labs
-
 ROOT = Path(__file__).resolve().parent.parent.parent
+STAGE = ROOT / "labs/stage"  # of a course tree: its stage
 LAST_LAB = 7
 _GOALS = ("graded",)
 _TAKEN = ("kern", "user", "grade/driver", "grade/lab*")
@@ -42,9 +41,9 @@ class Plan:
 def plan(lab: int, folder: Path) -> Plan:
     """The stage at which this tree is graded. The complete source builds any; a course tree is of
     one stage, that of its last lab, and earlier labs' exercises are graded at it."""
-    if (ROOT / "labs/stage.py").exists():
-        return Plan(lab, folder if lab == LAST_LAB else folder / f"stage/lab{lab}")
-    return Plan(max(labs(ROOT)), folder)
+    if STAGE.exists():
+        return Plan(int(STAGE.read_text()), folder)
+    return Plan(lab, folder if lab == LAST_LAB else folder / f"stage/lab{lab}")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ nothing about the kernel. `explain` gathers what a person needs to see why.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -22,6 +23,7 @@ from grade.harness.verdict import Crashed, Infrastructure, TimedOut, Wrong
 
 CROSSINGS = 10
 _CONSOLE_LINES = 12
+_DYING = 0.5  # seconds for a QEMU that a read has failed on to be gone
 _LINE_LONGEST = 200
 _MESSAGE_LONGEST = 2000
 _STUB = re.compile(r"Lab \d+, exercise (\d+\.\d+): (.{1,60}?) is yours to write")
@@ -47,18 +49,26 @@ def judged(error: Exception, bench: Bench) -> Exception:
     """The exception that says what `error` means, given how the machines ended."""
     if bench.flooded():
         return TimedOut("the machine crossed rings so often that its record was cut short")
-    ends = [(machine, machine.status()) for machine in bench.machines]
-    for machine, status in ends:
-        if status is not None and -status in FROM_OUTSIDE and not machine.closed:
-            return Infrastructure(f"something outside killed QEMU (signal {-status}): {error}")
-    if isinstance(error, (Infrastructure, OSError, ValueError)):
-        for machine, _ in ends:
-            try:
-                machine.check()
-            except Crashed as crash:
-                return crash
-            except Infrastructure:
-                continue
+    harness = not isinstance(error, (AssertionError, Crashed, TimedOut))
+    patience = time.monotonic() + (_DYING if harness and bench.machines else 0.0)
+    while True:
+        for machine in (machine for machine in bench.machines if not machine.closed):
+            status = machine.status()
+            if status is not None and -status in FROM_OUTSIDE:
+                return Infrastructure(f"something outside killed QEMU (signal {-status}): {error}")
+            if status is not None and harness:
+                return _end_of(machine, error)
+        if time.monotonic() >= patience:
+            return error
+        time.sleep(0.01)
+
+
+def _end_of(machine: Machine, error: Exception) -> Exception:
+    """What a machine's end means to a harness that still wanted something of it."""
+    try:
+        machine.check()
+    except (Crashed, Infrastructure) as end:
+        return end
     return error
 
 
