@@ -20,10 +20,13 @@
 int guest_page(struct vm *vm, gva_t address, bool write, void **pointer);
 
 /*
- * Copies `length` bytes between the kernel and `vm` at `address`. Any length
- * and address: the range may not wrap, and every page of it is checked before
- * the first byte is copied.
- * Returns 0; or the error of guest_page, unchanged, with nothing copied.
+ * Copies `length` bytes between the kernel and `vm` at guest address `address`: in, to the
+ * kernel, which reads each byte of the guest once; out, to the guest. Any length and any
+ * address: a range that wraps, or ends above GUEST_LIMIT, is refused before any page is
+ * asked for (-E_FAULT); one of no bytes is good wherever up to GUEST_LIMIT it is. Every page
+ * is asked for (guest_page), in order, before the first byte is copied.
+ * Returns 0; or the first error of guest_page, unchanged, whatever it is, with nothing
+ * copied.
  */
 int guest_copy_in(struct vm *vm, void *to, gva_t address, u32 length);
 int guest_copy_out(struct vm *vm, gva_t address, const void *from, u32 length);

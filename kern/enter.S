@@ -11,13 +11,18 @@
 
 	.text
 /*
- * guest_enter(frame): enters ring 3 with the registers of `frame`, a complete
- * trapframe. The next trap will save at the same place: the task state's esp0
- * points to the frame's end.
- * The guest gets the arithmetic flags, DF and ID as saved; IF set; IOPL, NT, TF,
- * RF, VM, AC, VIF and VIP clear. cs, ss and the four data segments are the flat
- * ones, whatever the guest had loaded. All other registers are the frame's: no
- * word of the kernel's shows. Context: interrupts off; never returns.
+ * guest_enter(frame): enters ring 3 with the registers of `frame`, a complete trapframe.
+ * - The next trap saves at the same place: esp0 of the task state (kernel_tss, TSS_ESP0)
+ *   is the frame's end, frame + TF_SIZE.
+ * - eax, ebx, ecx, edx, esi, edi, ebp, esp and eip are the frame's: no word of the
+ *   kernel's shows.
+ * - cs is SEL_UCODE; ss and the four data segments are SEL_DATA: whatever the guest had
+ *   loaded, and whatever the frame says. (ds and es are SEL_DATA already, since
+ *   trap_entry; fs and gs are as the guest left them.)
+ * - EFLAGS: the bits of EFLAGS_GUEST are the frame's (the arithmetic flags, DF and ID); IF
+ *   is set; all others are clear but EFLAGS_FIXED: IOPL, NT, TF, RF, VM, AC, VIF, VIP.
+ * The frame's vector and error code are dropped; its cs, ss and eflags may be changed.
+ * Context: called from C with interrupts off; never returns.
  * Source: [SDM3 5.8.1], inter-privilege-level iret.
  */
 ENTRY(guest_enter)

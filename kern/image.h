@@ -30,9 +30,22 @@ struct image {
 };
 
 /*
- * Reads the ELF file `image->file` and fills in the rest of `image`. The file
- * is hostile: everything is checked before anything is believed.
- * Returns 0, or -E_IMAGE with *why set to what is wrong. Pure but for *image.
+ * Reads the ELF file `image->file`, `image->length` bytes, and fills in the rest of `image`,
+ * but for its name. The file is hostile: everything is checked before anything is believed,
+ * and no sum of two numbers of the file may wrap. It is refused unless
+ * - its header is complete: 32-bit, little-endian, version 1; an executable, for the 386;
+ * - there is at least one program header, of the size that [ELF] says; they all lie within
+ *   the file, at a multiple of 4.
+ * Program headers that aren't PT_LOAD, or have no bytes in memory, say nothing, and are
+ * passed over. Each of the others is a segment, in their order, writable if it has PF_W; it
+ * is refused unless
+ * - it has at most as many bytes in the file as in memory, and these lie within the file;
+ * - it lies from IMAGE_BASE up to GUEST_LIMIT, its end included;
+ * - no page has bytes of it and of an earlier segment;
+ * - there are at most SEGMENTS_MAX.
+ * The entry point lies from IMAGE_BASE up to the highest end of a segment, not included.
+ * Returns 0, or -E_IMAGE with *why set to what is wrong, in words; then `image` may hold
+ * anything. Pure but for *image and *why.
  * Source: [ELF] chapters 1 and 2.
  */
 int image_check(struct image *image, const char **why);
@@ -42,8 +55,10 @@ int image_check(struct image *image, const char **why);
 const struct segment *image_segment(const struct image *image, gva_t page);
 
 /*
- * Fills `page` (zeroed, kernel pointer) with what the image has for the guest
- * page at `address` (page-aligned) of `segment`.
+ * Fills `page` (zeroed, kernel pointer) with what the image's file has for the guest
+ * page at `address` (page-aligned) of `segment`, which has bytes in that page: of the
+ * segment's file bytes those that fall into the page, each at its place. All else stays
+ * zero: what is before the segment's start, and behind its last byte in the file.
  */
 void image_fill(const struct image *image, const struct segment *segment, gva_t address, u8 *page);
 

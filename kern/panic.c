@@ -60,10 +60,11 @@ panic_trap(const struct trapframe *frame)
 	char reason[200];
 
 	format(reason, sizeof reason,
-	       "%s in ring 0 (vector %u, error %x, cr2 %08x) at eip %08x\n"
+	       "%s in ring %u (vector %u, error %x, cr2 %08x) at eip %08x\n"
 	       "  eax %08x ebx %08x ecx %08x edx %08x esi %08x edi %08x ebp %08x",
-	       trap_name(frame->vector), frame->vector, frame->error, read_cr2(), frame->eip,
-	       frame->eax, frame->ebx, frame->ecx, frame->edx, frame->esi, frame->edi, frame->ebp);
+	       trap_name(frame->vector), frame->cs & 3, frame->vector, frame->error, read_cr2(),
+	       frame->eip, frame->eax, frame->ebx, frame->ecx, frame->edx, frame->esi, frame->edi,
+	       frame->ebp);
 	stop("panic", reason, frame->eip, frame->ebp);
 }
 

@@ -10,19 +10,31 @@
 #include "lib/types.h"
 
 /*
- * Builds the address space of a new VM: the kernel's half, page 0 empty, the
- * page of virtual registers (zeroed) at VREGS_BASE. Fills in vm->directory and
- * vm->vregs.
- * Returns 0, or -E_NOMEM with everything undone.
+ * Builds the address space of a VM that has none (vm->directory is NULL), in new frames:
+ * - the page directory (FRAME_DIRECTORY). Its kernel's half, from entry KMAP_FIRST on, is
+ *   a copy of kernel_directory's; of the guest's half only VREGS_BASE is mapped.
+ * - the page of virtual registers (FRAME_VREGS), zero, at VREGS_BASE: the guest may write
+ *   there. Page 0 stays empty, so that a null pointer of the guest's faults.
+ * - the page table that this takes (space_map).
+ * Fills in vm->directory and vm->vregs, pointers into the kernel's mapping.
+ * Returns 0; or -E_NOMEM if frames run out, at whichever of them: then none is lost, and
+ * both fields are NULL.
  */
 int space_create(struct vm *vm);
 
 /*
- * Gives back the VM's frames, page tables and directory; image pages are not the
- * VM's. `budget` (units) bounds this call: a frame costs one, a look through a
- * page table SPACE_TABLE_COST. Returns true if there is more to do. Copes with a
- * space that is half built, or not at all. If the processor uses this directory,
- * it is given the kernel's first.
+ * Takes an address space apart: gives back its frames, page tables and directory, and
+ * leaves vm->directory and vm->vregs NULL. vm->frames, how many guest pages the VM owns,
+ * falls by one with each FRAME_GUEST. What isn't the VM's stays: the kernel's half, and
+ * pages of the image (PTE_IMAGE). An entry that isn't present holds no frame.
+ * Copes with a space that is half built, or not at all. If the processor uses this
+ * directory, it is given the kernel's first (run_unload).
+ *
+ * `budget` (units) bounds what one call does: a frame given back costs one, each look
+ * through a page table SPACE_TABLE_COST. Nothing is given back that isn't paid for; only
+ * an emptied table and the directory go for free.
+ * Returns true if the budget ran out before all was done: the next call goes on. With
+ * more than SPACE_TABLE_COST units every call gets further. False: nothing is left.
  */
 #define SPACE_TABLE_COST 16u
 #define SPACE_SLICE      64u /* a budget for one slice of work */
@@ -30,7 +42,9 @@ bool space_destroy(struct vm *vm, u32 budget);
 
 /*
  * Maps the page at `address` (page-aligned, below GUEST_LIMIT) to `frame` with
- * `flags` (PTE_*), making a page table if it needs one.
+ * `flags` (PTE_*), whatever its entry held. Takes a zeroed page table (FRAME_TABLE) for
+ * its 4 MB if there is none: which pages ring 3 may use, and write, the page's entry alone
+ * decides. The frame may be 0, with flags that don't make it present.
  * Returns 0, or -E_NOMEM with nothing changed. The caller flushes the TLB if
  * the page was mapped before.
  */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Sorts traps to their handlers. What a guest's fault means is classify.c's
- * business; this file only knows that ring 0 makes none.
+ * Sorts traps to their handlers. What an exception means is classify.c's
+ * business, and what becomes of it guesttrap.c's.
  */
 #include "kern/kernel.h"
 #include "kern/lapic.h"
 #include "kern/trap.h"
 #include "kern/x86.h"
 #if LAB >= 2
-#include "kern/classify.h"
+#include "kern/guesttrap.h"
 #include "kern/run.h"
 #endif
 
@@ -16,12 +16,12 @@ static void (*handlers[TRAP_VECTORS])(struct trapframe *frame);
 
 COUNTER(spurious_interrupts);
 
-/* An exception without a handler of its own, from ring 3. */
+/* An exception, from either ring. */
 static void
 exception(struct trapframe *frame)
 {
 #if LAB >= 2
-	classify_fault(frame);
+	guest_exception(frame);
 #else
 	panic_trap(frame);
 #endif
@@ -58,9 +58,9 @@ trap_dispatch(struct trapframe *frame)
 	if (frame->cs & 3)
 		run_guest_trap(handle, frame);
 #endif
-	if (frame->vector < FIRST_INTERRUPT)
-		panic_trap(frame);
 	handle(frame);
+	if (frame->vector < FIRST_INTERRUPT) /* whoever was blamed: ring 0 can't go on */
+		panic_trap(frame);
 }
 
 NORETURN void

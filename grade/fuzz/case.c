@@ -135,7 +135,7 @@ static const u8 tail[] = {0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0xb8, 
 
 /* QEMU 7.2 pushes the return address of ring 3's far call with the kernel's rights:
  * with a stack pointer of the kernel's, that writes into the kernel, which no kernel
- * can help (kern/classify.c; a processor faults). So no far call is generated: the
+ * can help (kern/guesttrap.c; a processor faults). So no far call is generated: the
  * opcode 0x9a, and 0xff with 3 in the middle of the next byte. */
 static void
 remove_far_calls(void)

@@ -31,7 +31,7 @@ _TRAIL, _BUCKETS, _MARKS = 32, 32, 1024
 _RESULT = struct.Struct(f"<5Q{_TRAIL}Q{_BUCKETS}Q{_MARKS}Q")
 _REMEMBERED = re.compile(
     r"stub_\d+|vinstr_\w+|command_\w+|\w+_slice|\w+_expire|\w+_poll|\w+_interrupt|\w+_later|"
-    r"poll_devices|work_run|page_fault|classify_fault|virq_deliver|backing_touch|vm_kill"
+    r"poll_devices|work_run|guest_exception|virq_deliver|backing_touch|vm_kill"
 )
 _NOT_COUNTED = ("check_all",)
 
