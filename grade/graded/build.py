@@ -80,7 +80,7 @@ def build(what: Plan, compiler: str, jobs: int, copy: Path) -> None:
 def take(built: Path, copy: Path) -> None:
     """Copy the kernels and guest images of a build folder, and their symbols."""
     for pattern in _TAKEN:
-        for place in built.glob(pattern):
+        for place in filter(Path.is_dir, built.glob(pattern)):
             shutil.copytree(place, copy / place.relative_to(built), ignore=_LEFT, symlinks=True)
 
 
