@@ -4,6 +4,7 @@
  * an entry for the timer that owes nothing to the kernel's.
  */
 #include "kern/asm.h"
+#include "kern/layout.h"
 #include "kern/trap.h"
 #include "kern/x86.h"
 
@@ -68,9 +69,17 @@ executed:
 	jmp restore
 END(driver_execute)
 
+/* A trap from ring 3 begins at the top of the kernel stack, where our callers' frames
+ * are: they are kept elsewhere meanwhile. */
 ENTRY(driver_execute_user)
 	pushal
 	movl %esp, driver_esp
+	movl $kernel_stack_top, %ecx
+	subl %esp, %ecx
+	movl %ecx, kept_bytes
+	movl %esp, %esi
+	movl $kept, %edi
+	rep movsb
 	pushl $SEL_DATA
 	pushl driver_registers + R_ESP
 	pushl driver_registers + R_EFLAGS
@@ -82,7 +91,15 @@ END(driver_execute_user)
 
 /* Goes on behind the call of driver_execute or driver_execute_user. */
 ENTRY(driver_leave_user)
-	movl %ss:driver_esp, %esp
+	movl $SEL_DATA, %eax
+	movl %eax, %ds
+	movl %eax, %es
+	movl $kept, %esi
+	movl driver_esp, %edi
+	movl %edi, %esp
+	movl kept_bytes, %ecx
+	cld
+	rep movsb
 restore:
 	movl $SEL_DATA, %eax
 	movl %eax, %ds
@@ -122,3 +139,7 @@ driver_code:
 	.space 4
 driver_esp:
 	.space 4
+kept_bytes:
+	.space 4
+kept:
+	.space KERNEL_STACK_SIZE

@@ -25,9 +25,9 @@ struct idt_register {
 static void
 note(struct driver_trap *trap, const struct trapframe *frame, const u32 *own)
 {
+	__asm__ volatile("pushfl; popl %0; cld" : "=r"(trap->eflags)); /* DF may be set */
 	trap->frame = (u32)frame;
 	memcpy(trap->words, frame, sizeof *frame);
-	__asm__ volatile("pushfl; popl %0" : "=r"(trap->eflags));
 	__asm__ volatile("movl %%ds, %0" : "=r"(trap->ds));
 	__asm__ volatile("movl %%es, %0" : "=r"(trap->es));
 	trap->stack = (u32)own;

@@ -128,7 +128,7 @@ class Calls:
 
     def point(self, at: Address, to: Address) -> None:
         """Let the word of the data area at `at` be a pointer to `to`."""
-        self._data[at.offset : at.offset + 4] = struct.pack("<I", to.offset)
+        self._data[at.offset : at.offset + 4] = struct.pack("<I", to.offset & 0xFFFFFFFF)
         self._words.append(at.offset)
 
     def call(self, function: str | Value, *arguments: Argument) -> Result:
@@ -298,7 +298,7 @@ def _encode(value: Value) -> tuple[int, int]:
         case Result(number, high, add):
             return (_HIGH if high else _LOW) + 4 * number, add & 0xFFFFFFFF
         case Address(offset):
-            return _DATA, offset
+            return _DATA, offset & 0xFFFFFFFF
         case _:
             return _NONE, value & 0xFFFFFFFF
 
