@@ -63,8 +63,16 @@ struct driver_expiry {
 extern struct driver_expiry *driver_expiries;
 extern u32 driver_expiries_max, driver_expiries_count, driver_interrupts;
 
-/* Waits with interrupts on until `expiries` have been noted, or the counter is at `until`. */
-void driver_wait(u32 expiries, u32 until_low, u32 until_high);
+/* Arms the timer with a deadline in `ns`, which it returns. It relies on clock_rates, not on
+ * clock_now: time as the counter and ns_per_tick have it. */
+u64 driver_arm_in(u64 ns);
+
+/* Waits with interrupts on until `expiries` have been noted, or the counter has gone on
+ * by `ticks`. */
+void driver_wait(u32 expiries, u64 ticks);
+
+/* Halts with interrupts on until `expiries` have been noted: for ever if none comes. */
+void driver_sleep(u32 expiries);
 
 /* From assembly. */
 NORETURN void driver_leave_user(void);

@@ -66,13 +66,32 @@ expiry_note(u64 now)
 
 DEADLINE(driver, expiry_next, expiry_note);
 
-void
-driver_wait(u32 expiries, u32 until_low, u32 until_high)
+u64
+driver_arm_in(u64 ns)
 {
-	u64 until = (u64)until_high << 32 | until_low;
+	u64 ticks = rdtsc() - clock_rates.tsc_start;
+	u64 low = (u64)(u32)ticks * clock_rates.ns_per_tick >> CLOCK_FRACTION_BITS;
+	u64 high = (ticks >> 32) * clock_rates.ns_per_tick << (32 - CLOCK_FRACTION_BITS);
+	u64 deadline = high + low + ns;
+
+	timer_arm(deadline);
+	return deadline;
+}
+
+void
+driver_wait(u32 expiries, u64 ticks)
+{
+	u64 until = rdtsc() + ticks;
 
 	__asm__ volatile("sti");
 	while (READ_ONCE(driver_expiries_count) < expiries && rdtsc() < until)
 		__asm__ volatile("pause");
 	__asm__ volatile("cli");
+}
+
+void
+driver_sleep(u32 expiries)
+{
+	while (READ_ONCE(driver_expiries_count) < expiries)
+		__asm__ volatile("sti; hlt; cli");
 }
