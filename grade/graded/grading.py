@@ -252,10 +252,10 @@ def _add_up(
     only: str,
 ) -> None:
     """Check the table of points, then fill in the exercises."""
-    _check_table(spec, wanted, _table(lines))
     numbers = [n for n in wanted if not only or result.tests_of(n)]
-    if not numbers or not result.tests:
-        raise GraderError(f"lab {spec.number} has no test like {only or ', '.join(wanted)}")
+    if only and not numbers:
+        raise GraderError(f"lab {spec.number} has no test like {only!r}")
+    _check_table(spec, numbers, _table(lines))
     result.exercises = [_exercise(spec, number) for number in numbers]
     for exercise in result.exercises:
         tests = result.tests_of(exercise.number)

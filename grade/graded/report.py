@@ -67,7 +67,8 @@ def report(
     else:
         lines += _failures(result, before, style, every)
         lines += _next(result, style)
-    lines += [line for text in result.warnings for line in _wrapped("note", text)]
+    if result.warnings:
+        lines += ["", *(line for text in result.warnings for line in _wrapped("note", text))]
     return "\n".join(lines) + "\n"
 
 
@@ -82,7 +83,7 @@ def _table(result: GradingResult, before: History, style: Style) -> Iterator[str
     yield ""
     bar = style.bar(result.points, result.possible)
     score = f"{result.points:3}/{result.possible}"
-    yield f"  {'total':29}{bar} {score:>7}  {_gain_text(result, before)}".rstrip()
+    yield f"  {'total':29}{bar} {score:>7}       {_gain_text(result, before)}".rstrip()
 
 
 def _row(exercise: ExerciseResult, gain: int | None, style: Style) -> str:
@@ -93,7 +94,7 @@ def _row(exercise: ExerciseResult, gain: int | None, style: Style) -> str:
     if verdict == PARTLY:
         verdict += f", {exercise.passed} of {exercise.tests}"
     shown = f"{gain:+d}" if gain and exercise.whole else ""
-    return f"  {exercise.number:4} {title:24}{bar} {score:>7}  {verdict:14} {shown}".rstrip()
+    return f"  {exercise.number:4} {title:24}{bar} {score:>7} {shown:>4}  {verdict}".rstrip()
 
 
 def _gain_text(result: GradingResult, before: History) -> str:
@@ -150,8 +151,14 @@ def _failure(test: TestResult, result: GradingResult, tries: int, style: Style) 
     yield from _block("backtrace", test.backtrace)
     yield from _block("crossings", test.crossings)
     if test.verdict != "fail" or not test.expected:
-        yield from _block("console", test.console[-_CONSOLE:])
+        yield from _block("console", _before_panic(test)[-_CONSOLE:])
     yield from _help(test, result, tries)
+
+
+def _before_panic(test: TestResult) -> list[str]:
+    """The console's last lines, without the panic where it has been told already."""
+    starts = [n for n, line in enumerate(test.console) if test.message.startswith(line)]
+    return test.console[: starts[-1]] if starts and test.backtrace else test.console
 
 
 def _help(test: TestResult, result: GradingResult, tries: int) -> Iterator[str]:
@@ -217,8 +224,8 @@ def _next(result: GradingResult, style: Style) -> Iterator[str]:
             yield style.paint(f"   Lab {result.lab} is done: every point of it.", "1")
         return
     left = exercise.possible - exercise.points
-    what = " and ".join(exercise.functions) or "all of it"
-    yield from _wrapped(
-        "next", f"{exercise.number} {exercise.title}: {what} in {exercise.file}, {left} points."
-    )
-    yield from _wrapped("", f"Read {exercise.section}; try it with make grade EX={exercise.number}")
+    what = " and ".join(exercise.functions)
+    yield from _wrapped("next", f"{exercise.number} {exercise.title} ({left} points)")
+    yield from _wrapped("write", f"{what} in {exercise.file}" if what else exercise.file)
+    yield from _wrapped("read", exercise.section)
+    yield from _wrapped("try", f"make grade EX={exercise.number}")

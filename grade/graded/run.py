@@ -31,6 +31,7 @@ from grade.graded.results import GradingResult, write_json  # noqa: E402
 from grade.harness.keeper import make_folder, remove_folder  # noqa: E402
 from labs.course import CourseError, labs, load  # noqa: E402
 
+_NAMED = 4  # files that a warning names
 _NUMBER = re.compile(r"\d+\.\d+")
 
 
@@ -101,9 +102,8 @@ def _keep(folder: Path, result: GradingResult, every: bool) -> None:
 
 def _warnings(result: GradingResult) -> list[str]:
     changed = submission.changed_staff_files(ROOT)
-    lines = [f"you changed {name}; the course's grader uses its own" for name in changed[:5]]
-    if len(changed) > 5:
-        lines.append(f"and {len(changed) - 5} more of the staff's files")
+    names = ", ".join(changed[:_NAMED]) + (f" and {len(changed) - _NAMED} more" if changed[_NAMED:] else "")
+    lines = [f"you changed {names}; the course's grader uses its own"] if changed else []
     return lines + versions.tool_warnings(result.compiler, result.qemu)
 
 
