@@ -8,14 +8,21 @@
 #include "kern/timerq.h"
 #include "kern/virq.h"
 
+i32 vinstr_idle(struct vm *vm);
+
 /*
- * idle(ebx, ecx: deadline in ns, low and high word; IDLE_FOREVER: none).
- * Waits until the deadline or a pending bit. A bit that is pending already, or
- * a deadline that has passed, makes it return at once: between a guest's last
- * look at the mask and this instruction no event is lost, as the mask is the
- * kernel's. What it returns is virq_deliver's business.
+ * idle(ebx, ecx: deadline in ns since the machine started, low and high word;
+ * IDLE_FOREVER: none), for `vm`, which runs.
+ * Notes that the VM is in idle (vm->in_idle), for virq_deliver: what the instruction
+ * returns, an upcall or the mask, is that function's business. Then
+ * - a bit of the kernel's mask is pending: the VM goes on at once. Between a guest's
+ *   last look and this instruction no event is lost;
+ * - the deadline is now or past: VIRQ_TIMER is posted, and it goes on at once;
+ * - otherwise it is IDLE (vm_enter_state) until virq_post wakes it, and in the timer
+ *   queue until its deadline, if there is one.
+ * The comparison is one of 64 bits. Returns 0 (it stands in eax until the delivery).
  */
-static i32
+i32
 vinstr_idle(struct vm *vm)
 {
 	u64 deadline = (u64)vm->regs.ecx << 32 | vm->regs.ebx;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Writes the page of virtual registers. The guest may scribble over all of it:
- * what the kernel needs, it keeps in its own record.
+ * Fills the page of virtual registers of a VM that begins. The guest may scribble
+ * over all of it: what the kernel needs, it keeps in its own record.
  */
 #include "kern/clock.h"
 #include "kern/kernel.h"
@@ -103,25 +103,4 @@ vregs_init(struct vm *vm, const char *args)
 	v->wall_base = wall_base;
 	fill_seed(vm);
 	memcpy(v->args, args, strlen(args) + 1);
-}
-
-void
-vregs_refresh(struct vm *vm, u64 now)
-{
-	struct vregs *v = vm->vregs;
-
-	v->time = now;
-	v->virq_pending = vm->pending;
-	v->packets_waiting = vm->queue_length;
-	if (!vm->quanta_new)
-		return;
-	vm->quanta_new = false;
-	/* Counters change at the start of each quantum: no guest needs them more
-	 * often, and this is the path of every virtual instruction. */
-	v->quanta = vm->quanta;
-	v->virqs_posted = vm->posted;
-	v->virqs_merged = vm->merged;
-	v->virqs_delivered = vm->delivered;
-	v->packets_dropped = vm->packets_dropped;
-	v->frames_used = vm->frames;
 }
