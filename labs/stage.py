@@ -40,7 +40,7 @@ _ALWAYS = (
     "conf", "handouts",
     "grade/conftest.py", "grade/pytest.ini", "grade/mypy.ini",
     "grade/harness", "grade/graded", "grade/driver", "grade/guest",
-    "labs/course.py", "labs/files.py", "labs/next.py", "labs/Makefrag",
+    "labs/course.py", "labs/files.py", "labs/next.py",
 )  # fmt: skip
 _FROM = (  # what only a later lab needs
     (6, ("ilwaco/lwip", "user/httpd-files", "user/web/pack.py")),

@@ -1,0 +1,132 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Make the repositories of the course from this tree.
+
+    labs/branches.py FOLDER
+
+FOLDER/course   what students clone: branches lab1, lab2, ..., each its predecessor plus one commit, with
+                every hole of its lab and of those before open; HEAD is the first
+FOLDER/staff    apart from it, for nobody else: the branch `solutions`, one commit for each lab, and
+                the tags solutions-lab1, ...: push one to the course as a branch of that name when its
+                solutions may be seen (make next-lab FROM=reference takes them from there)
+
+What is made depends on this tree and its last commit alone: author and dates are fixed, so that two
+runs give the same commits, and a correction gives a course whose unchanged labs keep theirs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from labs.course import CourseError, labs, load  # noqa: E402
+from labs.stage import every_exercise, write_stage  # noqa: E402
+
+AUTHOR = ("Denali course", "course@denali.invalid")
+
+# What a stage's tree has besides its sources, such as images built of others: each is called with
+# the tree and its lab when all else is there.
+Extra = Callable[[Path, int], None]
+EXTRAS: list[Extra] = []
+
+
+class Repository:
+    """A repository being made, in a folder that doesn't exist."""
+
+    def __init__(self, folder: Path, branch: str, date: str) -> None:
+        self.folder = folder
+        self._environment = {
+            **os.environ,
+            "GIT_AUTHOR_NAME": AUTHOR[0],
+            "GIT_AUTHOR_EMAIL": AUTHOR[1],
+            "GIT_COMMITTER_NAME": AUTHOR[0],
+            "GIT_COMMITTER_EMAIL": AUTHOR[1],
+            "GIT_AUTHOR_DATE": date,
+            "GIT_COMMITTER_DATE": date,
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+        }
+        folder.mkdir(parents=True)
+        self.git("init", "-q", "-b", branch)
+
+    def git(self, *arguments: str) -> str:
+        """Run git here; CourseError with what it said if it fails."""
+        line = ["git", "-C", str(self.folder), *arguments]
+        done = subprocess.run(
+            line, env=self._environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise CourseError(f"git {arguments[0]} in {self.folder}: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    def commit_stage(self, lab: int, chosen: Collection[str], message: str) -> None:
+        """Replace the tree by that of stage `lab`, and commit it."""
+        for path in self.folder.iterdir():
+            if path.name != ".git":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        write_stage(self.folder, lab, chosen)
+        if chosen:
+            for extra in EXTRAS:
+                extra(self.folder, lab)
+        self.git("add", "-A", "-f")
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+
+
+def make_course(folder: Path, date: str) -> Repository:
+    """The repository that students clone."""
+    course = Repository(folder, f"lab{labs()[0]}", date)
+    for lab in labs():
+        if lab != labs()[0]:
+            course.git("checkout", "-q", "-b", f"lab{lab}")
+        course.commit_stage(lab, every_exercise(lab), f"Lab {lab}: {load(lab).title}")
+    course.git("checkout", "-q", f"lab{labs()[0]}")
+    return course
+
+
+def make_staff(folder: Path, date: str) -> Repository:
+    """The repository with the solutions."""
+    staff = Repository(folder, "solutions", date)
+    for lab in labs():
+        staff.commit_stage(lab, (), f"Lab {lab}, solved: {load(lab).title}")
+        staff.git("tag", f"solutions-lab{lab}")
+    return staff
+
+
+def head_date() -> str:
+    """When this tree was committed last, as git takes it."""
+    line = ["git", "-C", str(ROOT), "log", "-1", "--format=%cI"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "2026-01-01T00:00:00+00:00"
+
+
+def main(argv: list[str]) -> int:
+    """Run the command line of the module's docstring."""
+    if len(argv) != 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    folder = Path(argv[1])
+    for name in ("course", "staff"):
+        if (folder / name).exists():
+            print(f"labs/branches.py: {folder / name} is there already", file=sys.stderr)
+            return 1
+    try:
+        date = head_date()
+        make_course(folder / "course", date)
+        make_staff(folder / "staff", date)
+    except CourseError as error:
+        print(f"labs/branches.py: {error}", file=sys.stderr)
+        return 1
+    names = ", ".join(f"lab{lab}" for lab in labs())
+    print(f"{folder}/course: branches {names}, for students")
+    print(f"{folder}/staff: branch solutions, for nobody else")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
