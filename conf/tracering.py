@@ -41,7 +41,7 @@ class Kernel:
 
     def __init__(self, image: Path, root: Path) -> None:
         self.elf = Elf(image)
-        self._root = root
+        self.root = root
 
     def machine_address(self, symbol: str) -> int:
         """Where a variable of the kernel is in RAM."""
@@ -60,7 +60,7 @@ class Kernel:
     @cached_property
     def interrupts(self) -> list[str]:
         """The names of virtual interrupts, by bit."""
-        text = (self._root / "lib/abi.h").read_text()
+        text = (self.root / "lib/abi.h").read_text()
         found = re.findall(r"^#define VIRQ_(\w+)\s+\(1u << (\d+)\)", text, re.MULTILINE)
         names = {int(bit): name.lower() for name, bit in found}
         return [names.get(bit, f"bit {bit}") for bit in range(max(names) + 1)]
@@ -68,7 +68,7 @@ class Kernel:
     @cached_property
     def instructions(self) -> dict[int, str]:
         """The names of virtual instructions, by number."""
-        text = (self._root / "lib/abi.h").read_text()
+        text = (self.root / "lib/abi.h").read_text()
         found = re.findall(r"^#define VI_(\w+)\s+(\d+) +/\*", text, re.MULTILINE)
         return {int(number): name.lower() for name, number in found}
 
@@ -78,7 +78,7 @@ class Kernel:
         return {symbol.address: name for name, symbol in self.elf.symbols.items()}
 
     def _list(self, header: str, macro: str) -> list[str]:
-        text = (self._root / header).read_text()
+        text = (self.root / header).read_text()
         body = text[text.index(f"#define {macro}(X)") :].partition("\n\n")[0]
         return re.findall(r'X\(\w+, "([^"]+)"\)', body)
 
