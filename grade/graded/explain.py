@@ -26,6 +26,7 @@ _CONSOLE_LINES = 12
 _DYING = 0.5  # seconds for a QEMU that a read has failed on to be gone
 _LINE_LONGEST = 200
 _MESSAGE_LONGEST = 2000
+_WAITED = "\nwaited for the machine's end"
 _STUB = re.compile(r"Lab \d+, exercise (\d+\.\d+): (.{1,60}?) is yours to write")
 _STOPPED = re.compile(r"^(panic|fatal): .*(?:\n  e\w\w [^\n]*)?", re.MULTILINE)
 _BACKTRACE = re.compile(r"^backtrace:\n((?:.+\n?)*)", re.MULTILINE)
@@ -102,7 +103,7 @@ def _message(error: BaseException, console: str) -> str:
         return error.what
     head = str(error).split("\n  last lines:")[0] or type(error).__name__
     if isinstance(error, Crashed) and (stopped := _STOPPED.search(console)):
-        return f"{stopped[0]}\n{head}"
+        return f"{stopped[0]}\n{head.removesuffix(_WAITED)}"
     return head if isinstance(error, (AssertionError, Crashed, TimedOut, Infrastructure)) else (
         f"{type(error).__name__}: {head}"
     )
