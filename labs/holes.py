@@ -156,7 +156,7 @@ def _remove(text: str, tag: Tag) -> str:
     else:
         last = _end_of(lines, first, last)
         while first > 0 and lines[first - 1] and not lines[first - 1].startswith(("#", "}")):
-            if lines[first - 1].endswith(";"):
+            if _bare(lines[first - 1]).endswith(";"):
                 break
             first -= 1
     before, after = lines[:first], lines[last:]
@@ -167,6 +167,11 @@ def _remove(text: str, tag: Tag) -> str:
 
 def _end_of(lines: list[str], first: int, last: int) -> int:
     """Index behind the definition's last line: ctags ends some variables at their first."""
-    while last < len(lines) and not lines[last - 1].rstrip().endswith((";", "}")):
+    while last < len(lines) and not _bare(lines[last - 1]).endswith((";", "}")):
         last += 1
     return last
+
+
+def _bare(line: str) -> str:
+    """A line without a comment at its end."""
+    return re.sub(r"/\*.*?\*/\s*$", "", line).rstrip()
