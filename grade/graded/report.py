@@ -24,7 +24,7 @@ from grade.graded.results import (
 )
 
 WIDTH = 79
-BAR = 20
+BAR = 18
 HINT_FROM = 3  # failed tries of a test before the report helps further
 _IN_FULL = 4  # failures that are told in full; the others have a line each
 _LABEL = 12
@@ -83,7 +83,7 @@ def _table(result: GradingResult, before: History, style: Style) -> Iterator[str
     yield ""
     bar = style.bar(result.points, result.possible)
     score = f"{result.points:3}/{result.possible}"
-    yield f"  {'total':29}{bar} {score:>7}       {_gain_text(result, before)}".rstrip()
+    yield f"  {'total':29}{bar} {score:>7} {_gain_text(result, before)}".rstrip()
 
 
 def _row(exercise: ExerciseResult, gain: int | None, style: Style) -> str:
@@ -103,9 +103,7 @@ def _gain_text(result: GradingResult, before: History) -> str:
     if not known:
         return ""
     total = sum(known)
-    if total == 0:
-        return "as last time"
-    return f"{abs(total)} {'more' if total > 0 else 'fewer'} than last time"
+    return f"{total:+4d}  since last time" if total else "      as last time"
 
 
 def _fit(text: str, width: int) -> str:

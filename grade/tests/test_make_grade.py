@@ -71,7 +71,7 @@ def test_points_grow_and_staff_files_are_watched(tree: Callable[..., Tree]) -> N
     with (student.root / "kern/main.c").open("a") as file:
         file.write("/* mine */\n")
     text = student.grade("T=1.6", "KEY=c0ffee")
-    assert re.search(r"10/10 +\+10 +pass", text) and "10 more than last time" in text
+    assert re.search(r"10/10 +\+10 +pass", text) and "+10  since last time" in text
     assert "you changed kern/main.c" in text
     result = student.result()
     assert (result["points"], result["key"], result["built"]) == (10, "c0ffee", True)
