@@ -40,8 +40,8 @@ u64 clock_now(void);
  * A past deadline comes at once; TIME_NEVER asks for none. The call never comes
  * before the deadline, and as soon after it as the timer (clock_rates.timer_khz)
  * allows. A deadline may be further away than one shot of the timer goes (2^32 - 1
- * ticks): then it takes several, as few as may be. Any deadline and any rates of at least 1 MHz are
- * possible. Context: kernel, interrupts off; after lapic_init.
+ * ticks): then it takes several, as few as may be. Any deadline is possible, and any
+ * rates of at least 1 MHz. Context: kernel, interrupts off; after lapic_init.
  */
 void timer_arm(u64 deadline);
 

@@ -61,6 +61,7 @@ struct driver_expiry {
 	u64 counter, now;
 };
 extern struct driver_expiry *driver_expiries;
+extern u64 driver_period; /* if not 0, each arms the next, so much later */
 extern u32 driver_expiries_max, driver_expiries_count, driver_interrupts;
 
 /* Arms the timer with a deadline in `ns`, which it returns. It relies on clock_rates, not on

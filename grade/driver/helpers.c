@@ -12,6 +12,7 @@
 #include "kern/x86.h"
 
 struct driver_expiry *driver_expiries;
+u64 driver_period;
 u32 driver_expiries_max, driver_expiries_count, driver_interrupts;
 
 u32
@@ -62,6 +63,8 @@ expiry_note(u64 now)
 {
 	if (driver_expiries_count < driver_expiries_max)
 		driver_expiries[driver_expiries_count++] = (struct driver_expiry){rdtsc(), now};
+	if (driver_period)
+		timer_arm(now + driver_period);
 }
 
 DEADLINE(driver, expiry_next, expiry_note);
