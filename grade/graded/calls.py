@@ -33,7 +33,7 @@ from grade.harness.elf import Elf
 from grade.harness.machine import Machine
 from grade.harness.memory import KERNEL_BASE, PAGE
 from grade.harness.serial import Budget
-from grade.harness.verdict import Crashed, TimedOut, Wrong
+from grade.harness.verdict import Crashed, Infrastructure, TimedOut, Wrong
 
 _MAGIC = 0x6C6C6163
 _HEADER = struct.Struct("<9I")  # struct table of grade/driver/main.c
@@ -158,7 +158,7 @@ class Calls:
         """Copy bytes within the kernel's memory, at this moment."""
         self.call("memcpy", to, source, length)
 
-    def run(self, seconds: float = 20.0, panics: bool = False) -> Results:
+    def run(self, seconds: float = 5.0, panics: bool = False) -> Results:
         """Boot, make all calls, and stop the machine behind the last. With `panics` the kernel must
         panic in one of them. A panic that isn't wanted, or a reset, raises Crashed and says in
         which call; the kernel's time is limited to `seconds` of QEMU's CPU."""
@@ -222,8 +222,10 @@ class Calls:
                 machine.qmp.command("stop")
                 return
             if spent := budget.spent():
-                where = self.describe(results.made)
-                raise TimedOut(machine.serial.report(f"{where}: it didn't return {spent}"))
+                what = f"{self.describe(results.made)}: it didn't return {spent}"
+                if budget.starved():
+                    raise Infrastructure(f"{what}: the host gave QEMU too little CPU time")
+                raise TimedOut(machine.serial.report(what))
             time.sleep(_POLL)
         try:
             status = machine.wait_crash()

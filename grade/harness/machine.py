@@ -51,7 +51,8 @@ class Machine:
     """A running QEMU. `log` is the console's log file; `prefix` a command that runs QEMU (nsenter);
     `folder` where it runs, which names in `run` are relative to (None: the current one).
 
-    `run`'s serial, qmp and gdb are replaced by the harness's own.
+    `run`'s serial, qmp and gdb are replaced by the harness's own. `patience` is how long a wait
+    lasts, in seconds of QEMU's CPU time, if it isn't told.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Machine:
     ) -> None:
         self.cwd = folder
         self.closed = False
+        self.patience = 20.0
         self._folder = make_folder()
         self.gdb_path = self._folder / "gdb"
         self.run = dataclasses.replace(
@@ -108,11 +110,11 @@ class Machine:
         """The kernel's symbols."""
         return Elf((self.cwd or Path()) / self.run.kernel)
 
-    def expect(self, pattern: str, seconds: float = 20.0) -> re.Match[str]:
+    def expect(self, pattern: str, seconds: float | None = None) -> re.Match[str]:
         """Wait for `pattern` on the console; see Serial.expect."""
-        return self.serial.expect(pattern, seconds)
+        return self.serial.expect(pattern, seconds or self.patience)
 
-    def expect_all(self, *patterns: str, seconds: float = 20.0) -> None:
+    def expect_all(self, *patterns: str, seconds: float | None = None) -> None:
         """Wait for every pattern, anywhere on the console: VMs end in no certain order."""
         for pattern in patterns:
             self.serial.rewind()
@@ -159,9 +161,9 @@ class Machine:
                 found[number] = space
         return found
 
-    def wait(self, seconds: float = 20.0) -> int:
+    def wait(self, seconds: float | None = None) -> int:
         """Wait until QEMU ends and give back its exit status; a crash raises Crashed."""
-        budget = Budget(self.pid, seconds)
+        budget = Budget(self.pid, seconds or self.patience)
         while self._process.poll() is None:
             if spent := budget.spent():
                 raise TimedOut(self.serial.report(f"waited for the machine's end: still on {spent}"))
@@ -171,7 +173,7 @@ class Machine:
         self._check_crash(self.serial.report("waited for the machine's end"))
         return self._process.returncode
 
-    def wait_crash(self, seconds: float = 20.0) -> int:
+    def wait_crash(self, seconds: float | None = None) -> int:
         """Wait until QEMU ends in whatever way and give back its exit status."""
         try:
             return self.wait(seconds)
