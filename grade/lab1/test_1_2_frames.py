@@ -124,28 +124,29 @@ def test_a_frame_has_one_owner(bench: Bench) -> None:
     """All of isolation rests on this: two owners of one frame see each other's secrets."""
     rng, frames = bench.rng, Frames(bench, some_ranges(bench.rng))
     owned: list[tuple[Result, int]] = []
-    found: list[tuple[tuple[Result, Result], int]] = []
+    found: list[tuple[Result, tuple[Result, Result], int]] = []
     live: list[list[Result]] = []
     for step in range(1500):
         room = len(frames.frames) - len(owned)
         if owned and (room == 0 or rng.random() < 0.45):
             frame, secret = owned.pop(rng.randrange(len(owned)))
-            found.append((frames.marks(frame), secret))
+            found.append((frame, frames.marks(frame), secret))
             frames.free(frame)
         else:
             owned.append((frames.alloc(rng.choice(USES), rng.random() < 0.3), rng.getrandbits(32)))
             frames.mark(*owned[-1])
         if step % 50 == 0:
             live.append([frame for frame, _ in owned])
-    found += [(frames.marks(frame), secret) for frame, secret in owned]
+    found += [(frame, frames.marks(frame), secret) for frame, secret in owned]
     results = frames.calls.run()
     for held in live:
         addresses = listed(results, held)
         same("frames that are owned at one time, each counted once", len(set(addresses)), len(held))
         holds(set(addresses) <= set(frames.frames), "every frame is one of those that were free")
-    for (first, last), secret in found:
+    for frame, (first, last), secret in found:
         seen = (results[first], results[last])
-        same("what an owner wrote into its frame", seen, (secret, secret ^ 0xFFFFFFFF))
+        where = f"what its owner wrote into frame {results[frame]:#x}"
+        same(where, seen, (secret, secret ^ 0xFFFFFFFF))
 
 
 @points(4)
