@@ -12,8 +12,8 @@
  *      +------------------+-------+-----------+
  *       32 bits            8 bits  24 bits
  *
- * Events are emitted around what a solution of an exercise may replace, not in
- * it. A trace explains what was seen; no verdict is based on it.
+ * Events are emitted around what may be written anew, not in it. A trace explains
+ * what was seen; no verdict is based on it.
  */
 #ifndef KERN_TRACE_H
 #define KERN_TRACE_H

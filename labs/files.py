@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+STAGE = "labs/stage"  # there in a course's tree, where a student may add files
 GROUPS = ("kern", "lib", "ilwaco")
 
 
@@ -73,7 +74,21 @@ def load(root: Path = ROOT) -> Files:
             lab = int(entry.get("later", {}).get(path.stem, entry["lab"]))
             program = Program(f"{name}-{path.stem}", lab, str(entry["what"]), (source,), False)
             programs.append(program)
+    if (root / STAGE).exists():
+        listed = {path for program in programs for path in program.sources}
+        known = {source.path for source in groups["kern"]}
+        groups["kern"] += tuple(_added(root, known, "kern", (".c", ".S")))
+        for mine in _added(root, listed, "user", (".c",)):
+            programs.append(Program(Path(mine.path).stem, 2, mine.what, (mine.path,), False))
     return Files(groups, tuple(programs))
+
+
+def _added(root: Path, listed: set[str], folder: str, kinds: tuple[str, ...]) -> list[Source]:
+    """The sources directly in a folder that nobody listed: a student's. A program needs Ilwaco,
+    which lab 2 brings."""
+    found = sorted(p for p in (root / folder).iterdir() if p.suffix in kinds)
+    names = (str(path.relative_to(root)) for path in found)
+    return [Source(name, 1, "yours") for name in names if name not in listed]
 
 
 def print_make(files: Files, lab: int) -> None:

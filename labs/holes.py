@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import tempfile
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,7 @@ def open_holes(path: Path, exercises: Iterable[Exercise], cut: Collection[str]) 
         for name, exercise in chosen.items():
             text = _open_assembly(path, text, name, exercise)
         return _with_header(text)
-    return _without_helpers(_with_header(_open_c(path, text, chosen)), cut, path)
+    return _without_helpers(_with_header(_open_c(path, text, chosen)), cut)
 
 
 def _open_c(path: Path, text: str, chosen: dict[str, Exercise]) -> str:
@@ -128,16 +129,17 @@ def _with_header(text: str) -> str:
     return text[: last.end()] + "\n" + HEADER + text[last.end() :]
 
 
-def _without_helpers(text: str, cut: Collection[str], path: Path) -> str:
-    """Remove each helper in `cut` that nothing else in `text` mentions, until none is left."""
-    scratch = path.with_name(f".{path.name}.cut.c")
-    while True:
+def _tags_of(text: str) -> list[Tag]:
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder) / "text.c"
         scratch.write_text(text)
-        try:
-            found = [tag for tag in tags(scratch) if tag.name in cut and tag.kind != "member"]
-        finally:
-            scratch.unlink()
-        for tag in found:
+        return tags(scratch)
+
+
+def _without_helpers(text: str, cut: Collection[str]) -> str:
+    """Remove each helper in `cut` that nothing else in `text` mentions, until none is left."""
+    while True:
+        for tag in (tag for tag in _tags_of(text) if tag.name in cut and tag.kind != "member"):
             shorter = _remove(text, tag)
             if not re.search(rf"\b{tag.name}\b", _COMMENT.sub("", shorter)):
                 text = shorter

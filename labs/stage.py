@@ -218,7 +218,9 @@ def _write_staff_list(destination: Path, specs: list[LabSpec]) -> None:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.is_file())
+    """Every file of a tree, in order; not those of git's own."""
+    inside = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return (path for path in inside if path.relative_to(folder).parts[0] != ".git")
 
 
 def main(argv: list[str]) -> int:

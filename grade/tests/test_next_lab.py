@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT
+"""The course's repositories, and a student's way from lab to lab, with real git."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from labs.branches import head_date, make_course, make_staff
+from labs.course import labs, load
+from labs.stage import LOCAL, every_exercise, write_stage
+
+pytestmark = pytest.mark.host
+LABS = labs()
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in a folder; give back what it printed."""
+    line = ["git", "-C", str(folder), "-c", "user.name=A", "-c", "user.email=a@b.invalid", *arguments]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{arguments}: {done.stderr}"
+    return done.stdout.strip()
+
+
+def step(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run labs/next.py in a student's tree."""
+    environment = {**os.environ}
+    for name in ("AUTHOR", "COMMITTER"):
+        environment |= {f"GIT_{name}_NAME": "A", f"GIT_{name}_EMAIL": "a@b.invalid"}
+    line = ["/usr/bin/python3", "labs/next.py", *arguments]
+    return subprocess.run(
+        line, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The course's repository; tests only read it."""
+    folder = tmp_path_factory.mktemp("course") / "course"
+    make_course(folder, head_date())
+    return folder
+
+
+@pytest.fixture
+def student(course: Path, tmp_path: Path) -> Path:
+    """A student's clone, as the course's README says."""
+    git(tmp_path, "clone", "-q", str(course), "mine")
+    return tmp_path / "mine"
+
+
+def owned(lab: int) -> list[str]:
+    """The files that are a student's in lab `lab`."""
+    return [LOCAL, *(name for n in LABS if n <= lab for name in load(n).hole_files)]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """The files of a tree that git knows."""
+    listed = [name for name in git(folder, "ls-files", "-z").split("\0") if name]
+    return {name: (folder / name).read_bytes() for name in listed}
+
+
+def commit(folder: Path) -> None:
+    """Commit everything."""
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "--allow-empty", "-m", "work")
+
+
+def test_each_branch_is_its_predecessor_and_one_commit(course: Path) -> None:
+    """A student's history stays readable: one step of the staff's for each lab."""
+    assert git(course, "branch", "--format=%(refname:short)").split() == [f"lab{n}" for n in LABS]
+    assert git(course, "rev-parse", "--abbrev-ref", "HEAD") == "lab1"
+    for before, after in zip(LABS, LABS[1:]):
+        assert git(course, "rev-list", f"lab{before}..lab{after}", "--count") == "1"
+        assert git(course, "rev-parse", f"lab{after}^") == git(course, "rev-parse", f"lab{before}")
+
+
+def test_the_course_holds_no_solution(course: Path, tmp_path: Path) -> None:
+    """No commit that a student can reach has a solved file; those are in the staff's repository."""
+    make_staff(tmp_path / "staff", head_date())
+    assert git(tmp_path / "staff", "rev-list", "solutions", "--count") == str(len(LABS))
+    for exercise in (e for n in LABS for e in load(n).exercises):
+        for lab in (n for n in LABS if n >= exercise.lab):
+            handed_out = git(course, "show", f"lab{lab}:{exercise.file}")
+            solved = git(tmp_path / "staff", "show", f"solutions-lab{lab}:{exercise.file}")
+            assert handed_out != solved, exercise.number
+    blobs = set(git(course, "rev-list", "--objects", "--all").split())
+    for exercise in (e for n in LABS for e in load(n).exercises):
+        solved = git(tmp_path / "staff", "rev-parse", f"solutions:{exercise.file}")
+        assert solved not in blobs, exercise.file
+
+
+def test_two_runs_give_the_same_commits(course: Path, tmp_path: Path) -> None:
+    """A course made again from the same tree can be pushed over the old one."""
+    make_course(tmp_path / "again", head_date())
+    for lab in LABS:
+        name = f"lab{lab}"
+        assert git(tmp_path / "again", "rev-parse", name) == git(course, "rev-parse", name)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_a_student_wrote_always_carries_over(student: Path, seed: int) -> None:
+    """Whatever was edited, added or deleted: it is in the next lab's tree, or in kept/."""
+    rng = random.Random(seed)
+    for lab in LABS[:-1]:
+        wrote = scribble(student, rng, lab)
+        staff = spoil(student, rng, lab)
+        commit(student)
+        mine = git(student, "rev-parse", "HEAD")
+        done = step(student, "next")
+        assert done.returncode == 0, done.stderr
+        after = files(student)
+        assert {name: after.get(name) for name in wrote} == wrote
+        kept = after.get(f"kept/lab{lab}.patch", b"").decode(errors="replace")
+        for name in staff:
+            assert name in done.stdout and name in kept
+        assert git(student, "rev-parse", "HEAD^1") == mine
+        assert git(student, "rev-parse", "HEAD^2") == git(student, "rev-parse", f"origin/lab{lab + 1}")
+        assert not git(student, "status", "--porcelain")
+        others = set(git(student, "ls-tree", "-r", "--name-only", "HEAD^2").splitlines())
+        for name in others - set(wrote) - set(owned(lab + 1)):
+            assert after[name] == git_bytes(student, f"HEAD^2:{name}"), name
+
+
+def git_bytes(folder: Path, name: str) -> bytes:
+    """A file of a commit."""
+    line = ["git", "-C", str(folder), "show", name]
+    return subprocess.run(line, capture_output=True, check=True).stdout
+
+
+def scribble(folder: Path, rng: random.Random, lab: int) -> dict[str, bytes]:
+    """Edit some of the student's files, and add some; what they hold."""
+    added = [f"kern/mine{rng.randrange(9)}.c", f"user/own{rng.randrange(9)}.c", "notes/ä b.txt"]
+    names = [*rng.sample(owned(lab), 3), *added]
+    wrote = {}
+    for name in names:
+        wrote[name] = rng.randbytes(rng.randrange(1, 400))
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(wrote[name])
+    return wrote
+
+
+def spoil(folder: Path, rng: random.Random, lab: int) -> list[str]:
+    """Change, or delete, a few files of the staff's; which."""
+    staff = [n for n in files(folder) if n.startswith(("kern/", "lib/", "conf/")) and n.endswith((".c", ".h", ".py"))]
+    handed_out = git(folder, "ls-tree", "-r", "--name-only", f"origin/lab{lab}").splitlines()
+    chosen = rng.sample([n for n in staff if n in handed_out and n not in owned(lab)], 2)
+    (folder / chosen[0]).write_bytes(rng.randbytes(100))
+    (folder / chosen[1]).unlink()
+    return chosen
+
+
+def test_a_change_to_a_staff_file_can_be_applied_again(student: Path) -> None:
+    """kept/labN.patch is a patch: what was changed isn't lost, only set aside."""
+    text = (student / "kern/uart.c").read_text() + "/* faster */\n"
+    (student / "kern/uart.c").write_text(text)
+    commit(student)
+    assert step(student, "next").returncode == 0
+    assert (student / "kern/uart.c").read_text() != text
+    git(student, "apply", "kept/lab1.patch")
+    assert (student / "kern/uart.c").read_text().endswith("/* faster */\n")
+
+
+def test_uncommitted_work_is_not_touched(student: Path) -> None:
+    """Who forgot to commit is told so, and loses nothing."""
+    (student / "kern/frame.c").write_text("half a thought\n")
+    done = step(student, "next")
+    assert done.returncode == 1 and "commit" in done.stderr
+    assert (student / "kern/frame.c").read_text() == "half a thought\n"
+    git(student, "checkout", "-q", "kern/frame.c")
+    (student / "kern/new.c").write_text("int x;\n")
+    done = step(student, "next")
+    assert done.returncode == 1 and "kern/new.c" in done.stderr
+
+
+def test_after_the_last_lab_there_is_none(student: Path) -> None:
+    """The end of what is handed out is a plain sentence, not a traceback."""
+    for _ in LABS[1:]:
+        assert step(student, "next").returncode == 0
+    done = step(student, "next")
+    assert done.returncode == 1
+    assert done.stderr == f"labs/next.py: the course (origin) has no lab {LABS[-1] + 1} yet\n"
+
+
+def test_update_takes_corrections_and_keeps_what_was_written(course: Path, tmp_path: Path) -> None:
+    """The staff corrects a lab in mid-term: the student's files stay, all others are the new ones."""
+    git(tmp_path, "clone", "-q", "--bare", str(course), "remote")
+    git(tmp_path, "clone", "-q", str(tmp_path / "remote"), "mine")
+    git(tmp_path, "clone", "-q", str(tmp_path / "remote"), "staff")
+    mine = tmp_path / "mine"
+    assert "all that is there" in step(mine, "update").stdout
+    (mine / "kern/frame.c").write_text("my frames\n")
+    commit(mine)
+    (tmp_path / "staff/kern/uart.c").write_text("corrected\n")
+    (tmp_path / "staff/kern/frame.c").write_text("a better stub\n")
+    commit(tmp_path / "staff")
+    git(tmp_path / "staff", "push", "-q", "origin", "HEAD:lab1")
+    assert step(mine, "update").returncode == 0
+    assert (mine / "kern/uart.c").read_text() == "corrected\n"
+    assert (mine / "kern/frame.c").read_text() == "my frames\n"
+
+
+def test_next_lab_from_the_reference_waits_for_its_release(course: Path, tmp_path: Path) -> None:
+    """Who failed a lab goes on from the staff's solution, once the staff has released it."""
+    git(tmp_path, "clone", "-q", "--bare", str(course), "remote")
+    git(tmp_path, "clone", "-q", str(tmp_path / "remote"), "mine")
+    mine = tmp_path / "mine"
+    (mine / LOCAL).write_text("my own\n")
+    commit(mine)
+    done = step(mine, "next", "--reference")
+    assert done.returncode == 1 and "isn't released yet" in done.stderr
+    make_staff(tmp_path / "staff", head_date())
+    git(tmp_path / "staff", "push", "-q", str(tmp_path / "remote"), "solutions-lab1^{}:refs/heads/solutions-lab1")
+    assert step(mine, "next", "--reference").returncode == 0
+    write_stage(tmp_path / "solved", 2, [e for e in every_exercise(2) if e.startswith("2.")])
+    for name in load(1).hole_files:
+        assert (mine / name).read_bytes() == (tmp_path / "solved" / name).read_bytes()
+    assert (mine / LOCAL).read_text() == "my own\n"
+    stub = (mine / load(2).hole_files[0]).read_text()
+    assert "is yours to write" in stub
