@@ -13,79 +13,28 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
-import threading
-import time
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 from conf.qemu import Module, Run
+from grade.graded.recorder import Recording
+from grade.graded.recorder import place as recording_place
+from grade.graded.watch import Sleep, Watcher
 from grade.harness.lab import Lab
 from grade.harness.machine import Machine
 from grade.harness.memory import Memory
-from grade.harness.process import cpu_seconds
 from grade.harness.tap import Tap
-from grade.harness.verdict import Infrastructure
 from grade.harness.wire import Wire
 
 KEY = "DENALI_KEY"  # of the environment: the grading's key, in hexadecimal
-_FLOOD = 2 << 30  # bytes of a record: more than a million crossings
-_SLEEP = 1.0  # seconds of QEMU's CPU time
+_PATIENCE = 8.0  # seconds of QEMU's CPU time that a test waits: billions of instructions
 _GUESTS = ("hello", "spin", "counter", "idler", "shell", "worker", "clock", "blocks")
 
 
 def grading_key() -> str:
     """This grading's key: two gradings with one key draw the same."""
     return os.environ.get(KEY, "0")
-
-
-class Watcher:
-    """Holds on to a machine's RAM, so that it can be read when the machine has ended, and ends a
-    machine whose record of crossings would fill the disk."""
-
-    def __init__(self, machine: Machine, trace: Path | None) -> None:
-        self.memory: Memory | None = None
-        self.flooded = False
-        self._machine = machine
-        self._trace = trace
-        threading.Thread(target=self._watch, daemon=True).start()
-
-    def _watch(self) -> None:
-        while self._machine.running():
-            if self.memory is None:
-                self._map()
-            elif self._trace and self._trace.exists() and self._trace.stat().st_size > _FLOOD:
-                self.flooded = True
-                self._machine.kill()
-            time.sleep(0.01 if self.memory is None else 0.2)
-
-    def _map(self) -> None:
-        """Map RAM; QEMU may not have made it yet."""
-        with suppress(Infrastructure, ValueError, OSError):
-            self.memory = Memory(self._machine.pid, self._machine.run.memory << 20)
-
-
-class Sleep:
-    """Whether a machine sleeps for ever: under -icount a halted machine's time leaps from timer to
-    timer, hours in a second. Halted, and no crossing in a second of QEMU's CPU time: nothing comes.
-    What was typed comes late to such a machine: it is on its way until the next crossing."""
-
-    def __init__(self, machine: Machine, trace: Path) -> None:
-        self._machine = machine
-        self._trace = trace
-        self._size = -1
-        self._sent = 0  # what was typed before the last crossing
-        self._since = 0.0  # QEMU's CPU time at the last crossing, or the last look
-
-    def __call__(self) -> bool:
-        size = self._trace.stat().st_size if self._trace.exists() else 0
-        spent = cpu_seconds(self._machine.pid)
-        if size != self._size:
-            self._size, self._since, self._sent = size, spent, self._machine.serial.sent
-        elif self._sent == self._machine.serial.sent and spent - self._since > _SLEEP:
-            self._since = spent
-            return self._machine.halted()
-        return False
 
 
 class Bench(Lab):
@@ -143,21 +92,30 @@ class Bench(Lab):
         """`machine`'s RAM, also after its end; None if it ended before it had any."""
         return self._watchers[self.machines.index(machine)].memory
 
-    def flooded(self) -> bool:
-        """Whether a machine was ended because its record of crossings grew out of bounds."""
-        return any(watcher.flooded for watcher in self._watchers)
+    def flooded(self) -> str:
+        """What a machine was ended for that wrote without bounds; "" if none was."""
+        return next((watcher.flooded for watcher in self._watchers if watcher.flooded), "")
 
     def _start(self, run: Run, prefix: Sequence[str], folder: Path | None = None) -> Machine:
         trace = self.folder() / "crossings" if self._recording else None
         told = ("-d", "int", "-D", str(trace)) if trace else ()
         here, placed = self._place(dataclasses.replace(run, extra=(*run.extra, *told)))
-        machine = super()._start(placed, prefix, here)
+        kept = self._recorded(placed, here)
+        machine = super()._start(kept.run() if kept else placed, prefix, here)
+        if kept:
+            self._stack.callback(kept.note, machine)  # before the machine is taken down
+        machine.patience = _PATIENCE
         self.machines.append(machine)
         self._traces.append(trace)
         self._watchers.append(Watcher(machine, trace))
         if trace:
             machine.serial.sleeps_on = Sleep(machine, trace)
         return machine
+
+    def _recorded(self, run: Run, here: Path) -> Recording | None:
+        """What records the machine, for `make replay`; a grading records nothing."""
+        top = recording_place()
+        return Recording(top, len(self.machines) + 1, run, here) if top else None
 
     def _place(self, run: Run) -> tuple[Path, Run]:
         """A folder in which kernel and images are where `make qemu` has them, and `run` there."""

@@ -48,8 +48,8 @@ class Explanation:
 
 def judged(error: Exception, bench: Bench) -> Exception:
     """The exception that says what `error` means, given how the machines ended."""
-    if bench.flooded():
-        return TimedOut("the machine crossed rings so often that its record was cut short")
+    if flood := bench.flooded():
+        return TimedOut(flood)
     harness = not isinstance(error, (AssertionError, Crashed, TimedOut))
     patience = time.monotonic() + (_DYING if harness and bench.machines else 0.0)
     while True:
@@ -74,7 +74,16 @@ def _end_of(machine: Machine, error: Exception) -> Exception:
 
 
 def explain(error: BaseException, bench: Bench | None) -> Explanation:
-    """Everything that is known of a test that ended with `error`."""
+    """What is known of a test that ended with `error`: everything, or if what the machines left
+    can't be read, as a hostile kernel may have arranged, what the error says."""
+    try:
+        return _explain(error, bench)
+    except Exception as trouble:  # whatever it is, it must not end the grading
+        text = f"{error}\n(no more can be told: {type(trouble).__name__})"
+        return Explanation(message=printable(text, _MESSAGE_LONGEST))
+
+
+def _explain(error: BaseException, bench: Bench | None) -> Explanation:
     machine = bench.machines[-1] if bench is not None and bench.machines else None
     text = machine.serial.text() if machine else ""
     everything = "\n".join(m.serial.text() for m in bench.machines) if bench else ""

@@ -85,6 +85,7 @@ def grade_tree(
         if ROOT not in place.resolve().parents:  # pytest finds the suite's own by itself
             arguments += ["-p", "grade.conftest"]
         lines = _run(folder, arguments, environment, jobs, on_test)
+        lines += _again(folder, arguments, environment, lines)
         if logs is not None:
             _keep_logs(folder / "logs", logs)
     result = GradingResult(
@@ -158,6 +159,25 @@ def _run(
         tail = said.read_text(errors="replace")[-3000:]
         raise GraderError(f"the tests can't be run (pytest ended with {process.returncode}):\n{tail}")
     return lines
+
+
+def _again(
+    folder: Path, arguments: list[str], environment: dict[str, str], lines: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Run what could not be judged once more, alone; what is still missing stays so."""
+    ended = {line["test"]["id"]: line["test"]["verdict"] for line in lines if "test" in line}
+    chosen = [entry["id"] for entry in _table(lines) if entry["chosen"]]
+    lost = [name for name in chosen if ended.get(name, INFRASTRUCTURE) == INFRASTRUCTURE]
+    if not lost:
+        return []
+    names = folder / "names"
+    names.write_text("\n".join(lost))
+    again = make_folder()
+    try:
+        later = _run(again, [*arguments, f"--ids={names}"], environment, 1, None)
+    finally:
+        remove_folder(again)
+    return [line for line in later if "test" in line]
 
 
 def _follow(process: subprocess.Popen[bytes], out: Path, on_test: OnTest | None) -> None:

@@ -33,6 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("denali grading")
     group.addoption("--graded", metavar="FILE", help="write the table and the verdicts to FILE")
     group.addoption("--exercises", default="", help="grade only these: 1.2,1.4")
+    group.addoption("--ids", default="", help="run only the tests that this file names, by id")
     group.addoption("--only", default="", help="run only the tests whose name has this in it")
 
 
@@ -52,10 +53,13 @@ def pytest_collection(session: pytest.Session) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep what --exercises and --only name."""
+    """Keep what --exercises, --only and --ids name."""
     wanted = [word for word in config.getoption("--exercises").split(",") if word]
     kept = [item for item in items if not wanted or _mark(item, "number") in wanted]
     kept = _named(kept, config.getoption("--only"))
+    if config.getoption("--ids"):
+        names = Path(config.getoption("--ids")).read_text().splitlines()
+        kept = [item for item in kept if item.nodeid in names]
     if writer := config.pluginmanager.get_plugin("denali-graded"):
         writer.table(items, kept)
     items[:] = kept

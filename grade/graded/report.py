@@ -224,6 +224,8 @@ def _next(result: GradingResult, style: Style) -> Iterator[str]:
     left = exercise.possible - exercise.points
     what = " and ".join(exercise.functions)
     yield from _wrapped("next", f"{exercise.number} {exercise.title} ({left} points)")
+    if exercise.verdict.startswith(NEEDS):
+        yield from _wrapped("first", f"exercise {exercise.verdict.removeprefix(NEEDS)}")
     yield from _wrapped("write", f"{what} in {exercise.file}" if what else exercise.file)
     yield from _wrapped("read", exercise.section)
     yield from _wrapped("try", f"make grade EX={exercise.number}")

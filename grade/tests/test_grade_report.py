@@ -4,16 +4,23 @@
 from __future__ import annotations
 
 import re
+import struct
+import threading
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from conf.qemu import Run
 from grade.graded import crossings, submission
-from grade.graded.explain import printable
+from grade.graded.bench import Bench
+from grade.graded.explain import explain, printable
 from grade.graded.history import History, read_history, write_history
 from grade.graded.report import HINT_FROM, WIDTH, Style, next_exercise, report
 from grade.graded.results import ExerciseResult, GradingResult, TestResult
 from grade.graded.versions import tool_warnings
+from grade.graded.watch import CONSOLE, Watcher
+from grade.harness.machine import Machine
 from grade.harness.verdict import Wrong, holds, same
 
 pytestmark = [pytest.mark.quick, pytest.mark.host]
@@ -182,6 +189,50 @@ def test_wrong_carries_both_sides() -> None:
     assert (caught.value.expected, caught.value.seen) == ("4096 (0x1000)", "2 bytes, from [0]: 01 02")
     same("equal", 1, 1)
     holds(True, "so it is")
+
+
+class _Noisy:
+    """A machine whose console has more than a kernel may print."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self.pid = 0
+        self.run = Run()
+        self.killed = threading.Event()
+        with log.open("wb") as file:
+            file.truncate(CONSOLE + 1)
+
+    def running(self) -> bool:
+        """Until it is killed."""
+        return not self.killed.is_set()
+
+    def kill(self) -> None:
+        """Note it."""
+        self.killed.set()
+
+
+def test_a_kernel_that_prints_without_end_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would else fill the disk of the machine that grades a whole class."""
+    monkeypatch.setattr("grade.graded.watch.Memory", lambda *_: object())
+    noisy = _Noisy(tmp_path / "console")
+    watcher = Watcher(cast(Machine, noisy), None)
+    assert noisy.killed.wait(20) and "printed more than 32 MB" in watcher.flooded
+
+
+def test_what_cant_be_explained_is_still_a_verdict() -> None:
+    """A hostile kernel's symbols or tables may be anything: no text of its ends a grading."""
+
+    class Broken:
+        """A bench whose machines can't be read."""
+
+        @property
+        def machines(self) -> None:
+            raise struct.error("a table without end")
+
+    told = explain(Wrong("the frames", "7", "8"), cast(Bench, Broken()))
+    assert "the frames" in told.message and "no more can be told" in told.message
 
 
 _RECORD = b"""Servicing hardware INT=0x61

@@ -188,6 +188,29 @@ def test_killed_while_memory_is_read(bench: Bench) -> None:
     assert result.exercises[0].verdict == "infrastructure"
 
 
+def test_what_could_not_be_judged_is_tried_again_alone(made: Made) -> None:
+    """A host that had no time for a test while others ran may have it when they have ended."""
+    made.add(
+        _HELLO.format(points=3)
+        + """
+from pathlib import Path
+@points(4)
+def test_killed_twice(bench: Bench) -> None:
+    tries = Path(__file__).with_suffix(".tries")
+    with tries.open("a") as file:
+        file.write("x")
+    machine = bench.boot("hello")
+    if tries.stat().st_size < 3:
+        os.kill(machine.pid, 9)
+    machine.expect("vm 1: terminated, status 0")
+"""
+    )
+    assert _verdicts(made.grade(7)) == {
+        "test_a_guest_runs": ("pass", 3),
+        "test_killed_twice": ("pass", 4),
+    }
+
+
 def test_a_crash_is_a_crash_whatever_the_test_was_doing(made: Made) -> None:
     """QEMU's status 0 is a reset, never a success; and a harness that lost its machine to the
     kernel's crash has seen that crash, not trouble of its own."""
