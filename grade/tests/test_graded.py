@@ -211,6 +211,7 @@ def test_killed_twice(bench: Bench) -> None:
     }
 
 
+@pytest.mark.host
 def test_a_crash_is_a_crash_whatever_the_test_was_doing(made: Made) -> None:
     """QEMU's status 0 is a reset, never a success; and a harness that lost its machine to the
     kernel's crash has seen that crash, not trouble of its own."""
@@ -237,6 +238,7 @@ def test_reset_while_memory_is_read(bench: Bench) -> None:
     assert all("reset" in test.message for test in result.tests)
 
 
+@pytest.mark.host
 def test_a_test_that_takes_its_worker_down_scores_nothing(made: Made) -> None:
     """The table of points is made before anything runs, by a process that nothing runs in."""
     made.add(
@@ -253,6 +255,7 @@ def test_dies(bench: Bench) -> None:
     assert (result.points, result.possible) == (3, 10)
 
 
+@pytest.mark.host
 def test_a_machine_that_sleeps_for_ever_is_told_at_once(made: Made) -> None:
     """Most wrong kernels hang: a student who waits 20 s for each of them stops asking."""
     made.add(
@@ -275,6 +278,7 @@ def test_sleeps(bench: Bench) -> None:
         (_HELLO.format(points=3) + 'pytestmark = exercise("9.9")', 3, "no exercise '9.9'"),
     ],
 )
+@pytest.mark.host
 def test_a_wrong_table_of_points_is_an_error_not_a_mark(
     made: Made, text: str, points: int, what: str
 ) -> None:
@@ -294,6 +298,7 @@ def test_reaches_a_stub(bench: Bench) -> None:
 """
 
 
+@pytest.mark.host
 def test_what_isnt_written_is_told_apart_from_what_is_wrong(made: Made) -> None:
     """A wall of crashes says nothing to who has written one function of six."""
     made.add(_STUB.format(points=5, stub="2.1"), 1)
@@ -305,6 +310,7 @@ def test_what_isnt_written_is_told_apart_from_what_is_wrong(made: Made) -> None:
     assert "function" not in result.tests[0].stub_text and "yours to write" in result.tests[0].stub_text
 
 
+@pytest.mark.host
 def test_a_failure_says_who_crossed_and_why(made: Made) -> None:
     """"Output didn't match" teaches nothing: the last crossings say who ran and why it left."""
     made.add(
@@ -331,6 +337,7 @@ def test_sees(bench: Bench) -> None:
     assert test.rerun == "make grade T=test_sees"
 
 
+@pytest.mark.host
 def test_a_panic_has_names(made: Made) -> None:
     """A backtrace is where the search for a kernel's error begins."""
     made.add(
@@ -351,6 +358,7 @@ def test_panics(bench: Bench) -> None:
     assert any(" trap_dispatch+0x" in line for line in test.backtrace)
 
 
+@pytest.mark.host
 def test_a_build_folder_may_have_any_name(made: Made) -> None:
     """QEMU's -initrd splits at spaces and commas; a student's home folder may have both."""
     place = made.folder.parent / "a b, c"
@@ -360,6 +368,7 @@ def test_a_build_folder_may_have_any_name(made: Made) -> None:
     assert made.grade(3).points == 3
 
 
+@pytest.mark.host
 def test_a_kernel_cant_see_that_it_is_graded(made: Made) -> None:
     """Forgers look at names: those of a graded machine have the shape of make qemu's."""
     made.add(
@@ -376,6 +385,7 @@ def test_names(bench: Bench) -> None:
     assert made.grade(3).points == 3
 
 
+@pytest.mark.host
 def test_a_result_survives_its_file(made: Made, tmp_path: Path) -> None:
     """Everything is exported from the one file: what it doesn't hold is lost."""
     made.add(_HELLO.format(points=3))

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""The labs' own graded tests: the reference has every point and the skeleton none, whatever else
+the host does meanwhile."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from grade.graded.grading import grade_tree
+from grade.graded.results import GradingResult
+from labs.stage import every_exercise, write_stage
+
+pytestmark = pytest.mark.long
+
+LABS = (1,)
+COMPILER = os.environ.get("DENALI_CC", "gcc")
+
+
+def _build(folder: Path, lab: int, open_exercises: tuple[str, ...]) -> Path:
+    write_stage(folder, lab, open_exercises)
+    line = ["make", "-s", "-j2", "SETUP=no", "WERROR=1", f"CC={COMPILER}", "O=build", "graded"]
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    result = subprocess.run(
+        line, cwd=folder, env=clean, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return folder / "build"
+
+
+def _marks(result: GradingResult) -> dict[str, tuple[str, int]]:
+    return {test.id: (test.verdict, test.points) for test in result.tests}
+
+
+@contextmanager
+def busy_cores() -> Iterator[None]:
+    """Another process loads both cores."""
+    spin = [sys.executable, "-c", "while True: pass"]
+    busy = [subprocess.Popen(spin) for _ in range(2)]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_the_reference_has_every_point_also_twice_at_once_on_a_busy_host(
+    lab: int, tmp_path: Path
+) -> None:
+    """Same code, three runs, three grades: that is what other graders were found to give."""
+    build = _build(tmp_path / "tree", lab, ())
+    alone = grade_tree(build, lab, None, "c0ffee", 2, compiler=COMPILER)
+    assert alone.points == alone.possible == 100, [e.verdict for e in alone.exercises]
+    with busy_cores(), ThreadPoolExecutor(2) as pool:
+        both = list(
+            pool.map(
+                lambda key: grade_tree(build, lab, None, key, 1, compiler=COMPILER),
+                ("c0ffee", "another".encode().hex()),
+            )
+        )
+    for result in both:
+        assert _marks(result) == _marks(alone)
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_the_skeleton_has_no_point_and_says_why(lab: int, tmp_path: Path) -> None:
+    """Points for nothing are points for every forger; and a wall of crashes tells a student
+    nothing."""
+    build = _build(tmp_path / "tree", lab, tuple(every_exercise(lab)))
+    result = grade_tree(build, lab, None, "c0ffee", 2, compiler=COMPILER)
+    assert result.points == 0 and result.possible == 100
+    waits = {e.verdict for e in result.exercises}
+    assert all(v == "not written" or v.startswith("needs ") for v in waits), waits
