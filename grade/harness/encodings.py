@@ -19,6 +19,7 @@ from conf.isa import Class, find
 from conf.qemu import Module
 from grade.harness.elf import Elf
 from grade.harness.lab import Lab
+from grade.harness.machine import Machine
 from grade.harness.verdict import Infrastructure
 from grade.harness.witness import Witness
 
@@ -142,23 +143,34 @@ def complete(cases: list[bytes], folder: Path) -> list[bytes]:
     ]
 
 
-def execute(lab: Lab, cases: list[bytes]) -> list[Ending]:
-    """Execute each of `cases` in a VM of its own, beside a witness; how each VM ended."""
-    folder, witness = lab.folder(), Witness(turns=100)
+def run(
+    lab: Lab, cases: list[bytes], witness: Module, options: str, seconds: float = 120
+) -> tuple[Machine, list[Ending]]:
+    """Execute each of `cases` in a VM of its own, beside VM 1, a witness, whom the caller judges.
+    Gives the machine, when every VM has ended, and how those of the cases ended."""
+    folder = lab.folder()
     (folder / "slots").write_bytes(b"".join(complete(cases, folder)))
     words = {"scratch": SCRATCH, "slot": _SLOT, "status": WENT_ON, "first": 2}
     source = _SOURCE.replace("%(file)s", str(folder / "slots")) % words
     image = lab.program(source, count=len(cases), memory="2M")
+    machine = lab.boot(witness, image, memory=512, options=options)
+    slot = _slot_address(Path(image.image))
+    machine.wait(seconds)
+    text = machine.serial.text()
+    ends = {int(vm): how for vm, how in re.findall(r"^vm (\d+): (.*)$", text, re.MULTILINE)}
+    return machine, [_ending(ends.get(i + 2, "no word of it"), slot) for i in range(len(cases))]
+
+
+def execute(lab: Lab, cases: list[bytes]) -> list[Ending]:
+    """The same beside a witness of its own; how each VM ended."""
+    witness = Witness(turns=100)
     worker = lab.program(
         _WITNESS % {"expected": witness.expected(), **dataclasses.asdict(witness)}
     )
-    machine = lab.boot(worker, image, memory=512, options="when-done=exit")
-    slot = _slot_address(Path(image.image))
-    machine.wait(seconds=120)
-    text = machine.serial.text()
-    ends = {int(vm): how for vm, how in re.findall(r"^vm (\d+): (.*)$", text, re.MULTILINE)}
-    assert ends.get(1) == "terminated, status 0", f"the witness: {ends.get(1)}"
-    return [_ending(ends.get(i + 2, "no word of it"), slot) for i in range(len(cases))]
+    machine, ends = run(lab, cases, worker, "when-done=exit")
+    ending = re.search(r"^vm 1: (.*)$", machine.serial.text(), re.MULTILINE)
+    assert ending and ending[1] == "terminated, status 0", f"the witness: {ending}"
+    return ends
 
 
 def _slot_address(image: Path) -> int:

@@ -260,8 +260,8 @@ def test_each_page_is_asked_for(bench: Bench) -> None:
             door.copy(OUT if write else IN, memory.first + start, kernel, length)
         made.append((memory.first + start, length, write, *door.asked()))
     results = calls.run()
-    for address, length, write, count, copy in made:
-        words = results.words(copy, 2 * min(results[count], _ASKED))
+    for address, length, write, asked, copy in made:
+        words = results.words(copy, 2 * min(results[asked], _ASKED))
         pages = list(dict.fromkeys(word & -PAGE for word in words[::2]))
         what = f"{length} bytes at {address:#x}"
         same(f"pages asked for, each when it was asked for first: {what}",
