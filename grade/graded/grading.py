@@ -3,9 +3,9 @@
 
     result = grade_tree(Path("build"), 1, None, "c0ffee", jobs=2)
 
-Nothing is printed, and nothing is read of the tree but what make built. The tests, and all that they
-run with, are those beside this file. Every grading has temporary files of its own: any number of
-them may run at once, of one tree too.
+Nothing is printed, and nothing is read of the tree but what make built. The tests, and all that
+they run with, are those beside this file. Every grading has temporary files of its own: any number
+of them may run at once, of one tree too.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def grade_tree(
 ) -> GradingResult:
     """Grade what was built into `build` for lab `lab`, all of it or some `exercises`, or only the
     tests with `only` in their name. `key` is what secrets are drawn from. `logs` is where consoles'
-    logs of failed tests are left (None: nowhere); `compiler` is the one that guests of the tests are
-    compiled with. `tests` and `spec` replace the lab's own. GraderError if the tests can't be run."""
+    logs of failed tests are left (None: nowhere); `compiler` compiles the guests of the tests.
+    `tests` and `spec` replace the lab's own. GraderError if the tests can't be run."""
     spec = spec or load(lab, ROOT)
     wanted = [e.number for e in spec.exercises if exercises is None or e.number in exercises]
     began, started = time.monotonic(), datetime.now(timezone.utc)
@@ -156,8 +156,8 @@ def _run(
     if errors := [line["error"] for line in lines if "error" in line]:
         raise GraderError("the tests can't be read:\n" + "\n".join(errors)[-3000:])
     if not any("table" in line for line in lines) or process.returncode in (3, 4):
-        tail = said.read_text(errors="replace")[-3000:]
-        raise GraderError(f"the tests can't be run (pytest ended with {process.returncode}):\n{tail}")
+        what = f"the tests can't be run (pytest ended with {process.returncode})"
+        raise GraderError(f"{what}:\n{said.read_text(errors='replace')[-3000:]}")
     return lines
 
 
@@ -296,7 +296,8 @@ def _check_table(spec: LabSpec, wanted: list[str], table: list[dict[str, Any]]) 
         if exercise.number in wanted and worth != exercise.points:
             wrong.append(f"{exercise.number}: its tests are worth {worth}, not {exercise.points}")
     known = {exercise.number for exercise in spec.exercises}
-    wrong += [f"{e['id']}: no exercise {e['exercise']!r}" for e in table if e["exercise"] not in known]
+    lost = [entry for entry in table if entry["exercise"] not in known]
+    wrong += [f"{entry['id']}: no exercise {entry['exercise']!r}" for entry in lost]
     if wrong:
         raise GraderError("the table of points is wrong: " + "; ".join(wrong))
 
@@ -327,7 +328,7 @@ def _judge(exercise: ExerciseResult, result: GradingResult) -> None:
                 test.verdict = NEEDS + test.stub
             elif missing and exercise.points == 0:
                 test.verdict = NEEDS + missing
-    exercise.verdict = _verdict([test.verdict for test in tests], exercise.number)
+    exercise.verdict = _verdict([test.verdict for test in tests])
 
 
 def _missing(exercise: ExerciseResult, result: GradingResult) -> str:
@@ -338,7 +339,7 @@ def _missing(exercise: ExerciseResult, result: GradingResult) -> str:
     return ""
 
 
-def _verdict(verdicts: list[str], number: str) -> str:
+def _verdict(verdicts: list[str]) -> str:
     """One verdict for an exercise."""
     if all(verdict == PASS for verdict in verdicts):
         return PASS
@@ -346,4 +347,7 @@ def _verdict(verdicts: list[str], number: str) -> str:
         return INFRASTRUCTURE
     if PASS in verdicts:
         return PARTLY
-    return NOT_WRITTEN if NOT_WRITTEN in verdicts else verdicts[0]
+    if NOT_WRITTEN in verdicts:
+        return NOT_WRITTEN
+    own = [verdict for verdict in verdicts if not verdict.startswith(NEEDS)]
+    return (own or verdicts)[0]

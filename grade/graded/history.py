@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What `make grade` remembers from run to run, in build/grade/history.json: points of each exercise,
-and how often in a row each test has failed. It decides what is shown, never what is scored; a file
-that can't be read is an empty one.
+"""What `make grade` remembers from run to run, in build/grade/history.json: points of each
+exercise, and how often in a row each test has failed. It decides what is shown, never what is
+scored; a file that can't be read is an empty one.
 """
 
 from __future__ import annotations

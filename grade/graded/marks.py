@@ -4,7 +4,7 @@
     pytestmark = exercise("1.2")        # one file for each exercise
 
     @points(5)
-    @rule("A frame has one owner at a time.", section="lab1.html#exercise-1-2", breakpoint="frame_alloc")
+    @rule("A frame has one owner.", section="lab1.html#exercise-1-2", breakpoint="frame_alloc")
     def test_no_frame_is_given_twice(bench: Bench) -> None:
         \"\"\"Why it matters, in one sentence.\"\"\"
 

@@ -150,12 +150,13 @@ class Writer:
 def _named(items: list[pytest.Item], only: str) -> list[pytest.Item]:
     """The tests called `only`; if there are none, those with it in their name."""
     only = only.removeprefix("grade/")
-    exact = [
-        item
-        for item in items
-        if only in (item.nodeid, item.name, item.name.partition("[")[0], item.nodeid.partition("[")[0])
-    ]
+    exact = [item for item in items if only in _names(item)]
     return exact or [item for item in items if only in item.nodeid]
+
+
+def _names(item: pytest.Item) -> set[str]:
+    """What a test may be called: with its case and without, with its file and without."""
+    return {part for text in (item.nodeid, item.name) for part in (text, text.partition("[")[0])}
 
 
 def _entry(item: pytest.Item, chosen: bool) -> dict[str, Any]:

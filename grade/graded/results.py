@@ -129,7 +129,8 @@ class GradingResult:
     def to_json(self) -> dict[str, Any]:
         """The object that is kept; `points` and `possible` of the whole are in it for readers."""
         data = dataclasses.asdict(self)
-        return {"schema": data.pop("schema"), "points": self.points, "possible": self.possible, **data}
+        totals = {"points": self.points, "possible": self.possible}
+        return {"schema": data.pop("schema"), **totals, **data}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> GradingResult:

@@ -6,8 +6,8 @@
                         [--exercise 1.2[,1.4]] [--test 1.2|NAME] [--strict]
 
 The result goes to FOLDER/grade/labN.json (grade/graded/README.md says what is in it), the logs of
-machines whose tests failed to FOLDER/grade/logs/labN. Ends with 0 when the tree was graded, whatever
-the points (--strict: 1 unless all of them are there), with 2 when it could not be.
+machines whose tests failed to FOLDER/grade/logs/labN. Ends with 0 when the tree was graded,
+whatever the points (--strict: 1 unless all of them are there), with 2 when it could not be.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ def main(argv: list[str]) -> int:
     except (GraderError, CourseError) as error:
         print(f"make grade: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 1 if arguments.strict and result.points < result.possible else 0
 
 
@@ -101,7 +103,8 @@ def _keep(folder: Path, result: GradingResult, every: bool) -> None:
 
 def _warnings(result: GradingResult) -> list[str]:
     changed = submission.changed_staff_files(ROOT)
-    names = ", ".join(changed[:_NAMED]) + (f" and {len(changed) - _NAMED} more" if changed[_NAMED:] else "")
+    names = ", ".join(changed[:_NAMED])
+    names += f" and {len(changed) - _NAMED} more" if changed[_NAMED:] else ""
     lines = [f"you changed {names}; the course's grader uses its own"] if changed else []
     return lines + versions.tool_warnings(result.compiler, result.qemu)
 

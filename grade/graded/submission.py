@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The submission: which files of a tree are the student's, and which staff files were changed.
 
-A student owns the files with holes of labs 1 to N, kern/local.h, and what they added under kern/ and
-user/. Everything else is the staff's; labs/staff.sha256 of a course tree lists it, a line for each
-file as sha256sum writes it, with paths from the tree's root.
+A student owns the files with holes of labs 1 to N, kern/local.h, and what they added under kern/
+and user/. Everything else is the staff's; labs/staff.sha256 of a course tree lists it, a line for
+each file as sha256sum writes it, with paths from the tree's root.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def grading_key(root: Path, lab: int) -> str:
     """The key of a grading that nobody has given one: a function of the submission and the grader,
     so that one submission has one grade; who writes a kernel can't know it, since every edit
     changes it."""
-    return hashlib.sha256(f"{submission_hash(root, lab)} {grader_version(lab)}".encode()).hexdigest()[:16]
+    parts = f"{submission_hash(root, lab)} {grader_version(lab)}"
+    return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 
 def staff_files(root: Path) -> dict[str, str]:
