@@ -18,7 +18,8 @@ u64 driver_counter(void); /* the time stamp counter */
  * two memories apart. */
 u32 driver_digest(u32 address, u32 n);
 
-/* Maps all of RAM into kernel_directory and loads it, without kmap_build. */
+/* Maps all of RAM into kernel_directory and loads it, without kmap_build; from then on the
+ * kernel's devices are mapped without kmap_device. */
 void driver_map(void);
 
 /* Registers of a piece of code: before it, and afterwards. */

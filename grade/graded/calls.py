@@ -106,7 +106,10 @@ class Calls:
     @cached_property
     def kernel(self) -> Elf:
         """The kernel with the driver in it."""
-        return Elf(self._bench.build / "grade/driver/denali")
+        path = self._bench.build / "grade/driver/denali"
+        if not path.exists():
+            raise Infrastructure(f"{path} isn't there: make grade-driver")
+        return Elf(path)
 
     def address(self, name: str) -> int:
         """Address of a function or an object of the kernel, as an argument."""
