@@ -81,6 +81,7 @@ class ExerciseResult:
     verdict: str = INFRASTRUCTURE
     tests: int = 0
     passed: int = 0
+    basis: str = ""  # if not of the submission as it is: of what the points are
     whole: bool = True  # all of its tests were run
 
 

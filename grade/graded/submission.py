@@ -33,9 +33,13 @@ def owned_files(root: Path, lab: int) -> list[str]:
 
 def submission_hash(root: Path, lab: int) -> str:
     """SHA-256 over names and contents of the student's files."""
+    return hash_of({name: (root / name).read_bytes() for name in owned_files(root, lab)})
+
+
+def hash_of(files: dict[str, bytes]) -> str:
+    """SHA-256 over names and contents."""
     total = hashlib.sha256()
-    for name in owned_files(root, lab):
-        data = (root / name).read_bytes()
+    for name, data in sorted(files.items()):
         total.update(f"{name}\0{len(data)}\0".encode() + data)
     return total.hexdigest()
 
