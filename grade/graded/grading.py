@@ -70,36 +70,21 @@ def grade_tree(
     `tests` and `spec` replace the lab's own. GraderError if the tests can't be run."""
     spec = spec or load(lab, ROOT)
     wanted = [e.number for e in spec.exercises if exercises is None or e.number in exercises]
-    began, started = time.monotonic(), datetime.now(timezone.utc)
+    began, result = time.monotonic(), _empty(spec, key, compiler)
     with _folder() as folder:
         place = tests or ROOT / f"grade/lab{lab}"
-        environment = {
-            **os.environ,
-            KEY: key,
-            "DENALI_BUILD": str(build.resolve()),
-            "DENALI_LOGS": str(folder / "logs"),
-            "DENALI_CC": compiler,
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
+        environment = _environment(build, key, compiler, folder)
         arguments = [f"--exercises={','.join(wanted)}", f"--only={only}", str(place)]
         if ROOT not in place.resolve().parents:  # pytest finds the suite's own by itself
             arguments += ["-p", "grade.conftest"]
         lines = _run(folder, arguments, environment, jobs, on_test)
-        lines += _again(folder, arguments, environment, lines)
+        if time.monotonic() - began < DEADLINE / 2:
+            lines += _again(folder, arguments, environment, lines)
         if logs is not None:
             _keep_logs(folder / "logs", logs)
-    result = GradingResult(
-        lab=lab,
-        title=spec.title,
-        key=key,
-        grader=grader_version(lab),
-        compiler=compiler_version(compiler),
-        qemu=qemu_version(),
-        started=started.isoformat(timespec="seconds"),
-        seconds=round(time.monotonic() - began, 1),
-        complete=exercises is None and not only,
-        tests=_tests(lines),
-    )
+    result.seconds = round(time.monotonic() - began, 1)
+    result.complete = exercises is None and not only
+    result.tests = _tests(lines)
     _add_up(result, spec, wanted, lines, only)
     return result
 
@@ -107,21 +92,38 @@ def grade_tree(
 def not_built(lab: int, key: str, output: str, compiler: str) -> GradingResult:
     """The result of a tree that doesn't build: no points, and what the compiler said."""
     spec = load(lab, ROOT)
-    exercises = [_exercise(spec, e.number) for e in spec.exercises]
-    for exercise in exercises:
+    result = _empty(spec, key, compiler)
+    result.built, result.build_output = False, output
+    result.exercises = [_exercise(spec, exercise.number) for exercise in spec.exercises]
+    for exercise in result.exercises:
         exercise.verdict = NO_BUILD
+    return result
+
+
+def _empty(spec: LabSpec, key: str, compiler: str) -> GradingResult:
+    """A result that knows all but what was found."""
     return GradingResult(
-        lab=lab,
+        lab=spec.number,
         title=spec.title,
         key=key,
-        grader=grader_version(lab),
+        grader=grader_version(spec.number),
         compiler=compiler_version(compiler),
         qemu=qemu_version(),
         started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        built=False,
-        build_output=output,
-        exercises=exercises,
     )
+
+
+def _environment(build: Path, key: str, compiler: str, folder: Path) -> dict[str, str]:
+    """What the tests' process is told."""
+    return {
+        **os.environ,
+        KEY: key,
+        "DENALI_BUILD": str(build.resolve()),
+        "DENALI_LOGS": str(folder / "logs"),
+        "DENALI_CC": compiler,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 @contextmanager
@@ -145,7 +147,6 @@ def _run(
     line = [_PYTHON, "-m", "pytest", "-c", str(ROOT / "grade/pytest.ini")]
     line += ["--rootdir", str(ROOT / "grade"), "--confcutdir", str(ROOT / "grade")]
     line += ["-p", "grade.graded.plugin", "-n", str(jobs), "-q", f"--graded={out}", *arguments]
-    environment["PYTHONPATH"] = str(ROOT)
     with open(said, "wb") as output:
         process = start(line, stdout=output, stderr=subprocess.STDOUT, environment=environment)
         try:
