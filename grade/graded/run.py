@@ -59,7 +59,8 @@ def _grade(
 ) -> GradingResult:
     """Build, grade, keep the result and print the report."""
     folder = Path(arguments.build)
-    key = arguments.key or submission.grading_key(ROOT, arguments.lab)
+    submitted = submission.submission_hash(ROOT, arguments.lab)
+    key = arguments.key or submission.key_of(submitted, arguments.lab)
     progress = Progress()
     copy = make_folder()
     try:
@@ -83,7 +84,7 @@ def _grade(
     finally:
         remove_folder(copy)
         progress.clear()
-    result.submission = submission.submission_hash(ROOT, arguments.lab)
+    result.submission = submitted
     result.warnings = _warnings(result)
     _keep(ROOT / folder, result, every=numbers is not None or bool(only))
     return result

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from conf.qemu import QEMU
+from labs.course import load
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OFFICIAL = {"gcc": "12.2", "clang": "14.0", "qemu": "7.2"}
@@ -22,17 +23,19 @@ _VERSION = re.compile(r"\b(\d+\.\d+(?:\.\d+)?)\b")
 
 
 def grader_version(lab: int, root: Path = ROOT) -> str:
-    """Names the text of the grader for one lab: the same wherever the same tests judge."""
+    """Names the text of the grader for one lab: the same wherever the same tests judge, in the
+    complete source and in the course tree of any stage."""
     total = hashlib.sha256()
     for path in sorted(_grader_files(lab, root)):
         total.update(f"{path.relative_to(root)}\0".encode())
         total.update(hashlib.sha256(path.read_bytes()).digest())
+    total.update(repr(load(lab, root).exercises).encode())  # lab.toml itself differs: [cut]
     return total.hexdigest()[:16]
 
 
 def _grader_files(lab: int, root: Path) -> list[Path]:
     found: list[Path] = []
-    for name in (*_MADE_OF, f"grade/lab{lab}", f"labs/lab{lab}/lab.toml"):
+    for name in (*_MADE_OF, f"grade/lab{lab}"):
         place = root / name
         if place.is_file():
             found.append(place)

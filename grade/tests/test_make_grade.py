@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from grade.graded.versions import grader_version
 from labs.stage import write_stage
 
 pytestmark = pytest.mark.long
@@ -81,6 +82,16 @@ def test_points_grow_and_staff_files_are_watched(tree: Callable[..., Tree]) -> N
     assert alone.count("/") >= 2 and student.result()["tests"][0]["name"] == name
     student.grade("T=no_such_test", status=2)
     student.grade("EX=9.9", status=2)
+
+
+def test_the_grader_has_one_name_in_all_trees(tmp_path: Path) -> None:
+    """Keys follow from it: a student and the course would else draw different inputs."""
+    for lab in (1, 2):
+        write_stage(tmp_path / str(lab), lab, ())
+    assert grader_version(1, tmp_path / "1") == grader_version(1, tmp_path / "2")
+    with (tmp_path / "2/grade/graded/marks.py").open("a") as file:
+        file.write("# another\n")
+    assert grader_version(1, tmp_path / "1") != grader_version(1, tmp_path / "2")
 
 
 def test_a_compile_error_is_shown_as_what_it_is(tree: Callable[..., Tree]) -> None:
