@@ -30,7 +30,6 @@ from grade.harness.verdict import Infrastructure, TimedOut
 RECORD = "DENALI_RECORD"  # of the environment
 _KEPT = 4  # machines
 _CLUSTER_BITS = 16
-_COUNT = "shift=0,align=off"
 
 
 def place() -> Path | None:
@@ -39,13 +38,12 @@ def place() -> Path | None:
     return Path(name) if name else None
 
 
-def mode(folder: Path, what: str, devices: bool) -> tuple[str, ...]:
-    """QEMU's arguments to `record` into `folder`, or to `replay`. With a network or a disk time may
-    not leap while the machine is halted: the host does I/O then."""
-    leap = "" if devices else ",sleep=off"
+def mode(folder: Path, what: str) -> tuple[str, ...]:
+    """QEMU's arguments to `record` into `folder`, or to `replay`: otherwise the machine is timed as
+    it is when it is graded."""
     log = f"rr={what},rrfile={folder / 'log'},rrsnapshot=init"
     return (
-        "-icount", f"{_COUNT}{leap},{log}",
+        "-icount", f"{ICOUNT[1]},{log}",
         "-drive", f"file={folder / 'snapshot'},format=qcow2,if=none,id=rr",
     )  # fmt: skip
 
@@ -63,17 +61,18 @@ class Recording:
         make_qcow2(self.folder / "snapshot", 64 << 20)
 
     def run(self) -> Run:
-        """The machine to start instead."""
-        told = mode(self.folder, "record", self._devices)
-        append = (*self._plain.append, *(("tick=1000",) if self._devices else ()))
-        self._plain = dataclasses.replace(self._plain, append=append)
+        """The machine to start instead. One with a network or a disk isn't recorded: QEMU would
+        have to record their traffic too. It can be run again, but not to the instruction."""
+        told = ICOUNT if self._devices else mode(self.folder, "record")
         return dataclasses.replace(self._plain, extra=(*told, *self._plain.extra))
 
     def note(self, machine: Machine) -> None:
-        """The test is over: write down where the machine is."""
+        """The test is over: write down where the machine is, if its recording is one that stays."""
+        if not self.folder.exists():
+            return
         moment = None
         with suppress(Infrastructure, TimedOut, OSError):
-            if machine.running():
+            if machine.running() and not self._devices:
                 machine.qmp.command("stop")
                 moment = machine.qmp.command("query-replay")["icount"]
                 machine.qmp.command("quit")  # its log is whole then
