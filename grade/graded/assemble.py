@@ -35,6 +35,12 @@ def added(submission: Submission, lab: int) -> list[str]:
     ]
 
 
+def taken(submission: Submission, lab: int) -> dict[str, bytes]:
+    """What of a submission is the student's: its hash is over these files."""
+    names = [*owned(lab), *added(submission, lab)]
+    return {name: submission.files[name] for name in names if name in submission.files}
+
+
 def whole(tree: Path, submission: Submission, lab: int) -> None:
     """Write the submission's tree."""
     write_stage(tree, lab, every_exercise(lab))

@@ -51,6 +51,11 @@ def key_of(submission: str, lab: int) -> str:
     return hashlib.sha256(f"{submission} {grader_version(lab)}".encode()).hexdigest()[:16]
 
 
+def grading_key(root: Path, lab: int) -> str:
+    """The key of the tree at `root`."""
+    return key_of(submission_hash(root, lab), lab)
+
+
 def staff_files(root: Path) -> dict[str, str]:
     """The staff's files and their checksums; empty in a tree without the list."""
     try:
