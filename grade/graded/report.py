@@ -15,6 +15,7 @@ from grade.graded.history import History
 from grade.graded.results import (
     INFRASTRUCTURE,
     NEEDS,
+    NO_BUILD,
     NOT_WRITTEN,
     PARTLY,
     PASS,
@@ -29,6 +30,7 @@ HINT_FROM = 3  # failed tries of a test before the report helps further
 _IN_FULL = 4  # failures that are told in full; the others have a line each
 _LABEL = 12
 _CONSOLE = 8  # lines
+_COLOURS = {PASS: "32", PARTLY: "33", "fail": "31", "timeout": "31", "crash": "31", NO_BUILD: "31"}
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def _row(exercise: ExerciseResult, gain: int | None, style: Style) -> str:
     if verdict == PARTLY:
         verdict += f", {exercise.passed} of {exercise.tests}"
     shown = f"{gain:+d}" if gain and exercise.whole else ""
-    return f"  {exercise.number:4} {title:24}{bar} {score:>7} {shown:>4}  {verdict}".rstrip()
+    word = style.paint(verdict, _COLOURS.get(exercise.verdict, "2"))
+    return f"  {exercise.number:4} {title:24}{bar} {score:>7} {shown:>4}  {word}"
 
 
 def _gain_text(result: GradingResult, before: History) -> str:

@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from grade.graded.assemble import taken
+from grade.graded.handin import read
+from grade.graded.submission import hash_of, submission_hash
 from grade.graded.versions import grader_version
 from labs.stage import write_stage
 
@@ -92,6 +95,16 @@ def test_the_grader_has_one_name_in_all_trees(tmp_path: Path) -> None:
     with (tmp_path / "2/grade/graded/marks.py").open("a") as file:
         file.write("# another\n")
     assert grader_version(1, tmp_path / "1") != grader_version(1, tmp_path / "2")
+
+
+def test_a_submission_has_one_key_at_home_and_with_the_instructor(tmp_path: Path) -> None:
+    """What is drawn follows from it: a student's own marks must be those that count."""
+    write_stage(tmp_path / "1", 1, ())
+    (tmp_path / "1/kern/mine.c").write_text("int mine;\n")
+    theirs = hash_of(taken(read(tmp_path / "1"), 1))
+    assert submission_hash(tmp_path / "1", 1) == theirs
+    (tmp_path / "1/kern/frame.c").write_text("")
+    assert submission_hash(tmp_path / "1", 1) != theirs
 
 
 def test_a_compile_error_is_shown_as_what_it_is(tree: Callable[..., Tree]) -> None:
