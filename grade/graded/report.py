@@ -159,7 +159,7 @@ def _failure(test: TestResult, result: GradingResult, tries: int, style: Style) 
 def _before_panic(test: TestResult) -> list[str]:
     """The console's last lines, without the panic where it has been told already."""
     starts = [n for n, line in enumerate(test.console) if test.message.startswith(line)]
-    return test.console[: starts[-1]] if starts and test.backtrace else test.console
+    return test.console[: starts[-1]] if starts else test.console
 
 
 def _help(test: TestResult, result: GradingResult, tries: int) -> Iterator[str]:
