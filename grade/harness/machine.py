@@ -166,9 +166,9 @@ class Machine:
         budget = Budget(self.pid, seconds or self.patience)
         while self._process.poll() is None:
             if spent := budget.spent():
-                raise TimedOut(self.serial.report(f"waited for the machine's end: still on {spent}"))
+                self.serial.give_up(f"waited for the machine's end: still on {spent}", budget)
             if self.serial.sleeps_on():
-                raise TimedOut(self.serial.report("waited for the machine's end: it sleeps for ever"))
+                self.serial.give_up("waited for the machine's end: it sleeps for ever")
             time.sleep(0.005)
         self._check_crash(self.serial.report("waited for the machine's end"))
         return self._process.returncode

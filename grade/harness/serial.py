@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from grade.harness.process import cpu_seconds
 from grade.harness.verdict import Infrastructure, TimedOut
@@ -115,7 +116,7 @@ class Serial:
             if ended:
                 self.on_end(self.report(what))
             if spent := budget.spent():
-                self._give_up(f"{what}: not there {spent}", budget)
+                self.give_up(f"{what}: not there {spent}", budget)
             if self.sleeps_on() or (budget.still() and self.asleep()):
                 raise TimedOut(self.report(f"{what}: the machine sleeps, and nothing wakes it"))
             time.sleep(_POLL)
@@ -126,8 +127,9 @@ class Serial:
         shown = "\n".join(f"    | {line}" for line in lines)
         return f"{what}\n  last lines:\n{shown}\n  log: {self.log}\n  command: {self._command}"
 
-    def _give_up(self, what: str, budget: Budget) -> None:
-        """Raise what a spent budget means: no CPU for a machine that wants some is the host's."""
-        if budget.starved() and not self.asleep():
+    def give_up(self, what: str, budget: Budget | None = None) -> NoReturn:
+        """Raise what the end of a wait means, with a spent `budget`: no CPU for a machine that
+        wants some is the host's fault."""
+        if budget and budget.starved() and not self.asleep():
             raise Infrastructure(self.report(f"{what}: the host gave QEMU too little CPU time"))
         raise TimedOut(self.report(what))
