@@ -35,9 +35,9 @@
 
 /* Costs in units of some 100 machine instructions; a slice has SLICE_BUDGET of them. */
 #define SLICE_BUDGET 96
-#define OVERDRAFT    (-80)
-#define LOOK_PAGES   8u /* entries looked at for one unit */
-#define WRITE_COST   4u
+#define OVERDRAFT    (-64)
+#define LOOK_PAGES   8u   /* entries looked at for one unit */
+#define WRITE_COST   6u   /* a disk in RAM copies the page */
 #define ZERO_BYTES   256u /* looked at for one unit */
 #define SHARE_COST   2u
 #define READ_COST    6u
