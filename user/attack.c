@@ -34,7 +34,7 @@ enum promise {
 #define FLAGS_NT_AC 0x44000u
 #define FLAGS_IOPL  0x3000u
 #define LITTER      0x5eedf00du
-#define PATIENCE    8000000u /* rounds of a loop: longer than others take to litter */
+#define PATIENCE    600000u /* rounds of a loop: longer than others take to litter */
 
 /* An address as a pointer that the compiler knows nothing about. */
 static volatile u32 *
