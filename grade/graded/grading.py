@@ -114,15 +114,17 @@ def _empty(spec: LabSpec, key: str, compiler: str) -> GradingResult:
 
 
 def _environment(build: Path, key: str, compiler: str, folder: Path) -> dict[str, str]:
-    """What the tests' process is told."""
+    """What the tests' process is told; no plugin, option or package of this user's comes along."""
     return {
-        **os.environ,
+        **{name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")},
         KEY: key,
         "DENALI_BUILD": str(build.resolve()),
         "DENALI_LOGS": str(folder / "logs"),
         "DENALI_CC": compiler,
         "PYTHONPATH": str(ROOT),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONNOUSERSITE": "1",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
 
 
@@ -146,7 +148,8 @@ def _run(
     out, said = folder / "graded", folder / "said"
     line = [_PYTHON, "-m", "pytest", "-c", str(ROOT / "grade/pytest.ini")]
     line += ["--rootdir", str(ROOT / "grade"), "--confcutdir", str(ROOT / "grade")]
-    line += ["-p", "grade.graded.plugin", "-n", str(jobs), "-q", f"--graded={out}", *arguments]
+    line += ["-p", "xdist.plugin", "-p", "grade.graded.plugin", "-n", str(jobs), "-q"]
+    line += [f"--graded={out}", *arguments]
     with open(said, "wb") as output:
         process = start(line, stdout=output, stderr=subprocess.STDOUT, environment=environment)
         try:

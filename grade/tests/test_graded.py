@@ -359,6 +359,18 @@ def test_panics(bench: Bench) -> None:
 
 
 @pytest.mark.host
+def test_nothing_of_the_users_own_changes_a_grade(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has told their own pytest to stop at the first failure must not lose points by it."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-k nothing --maxfail=1")
+    monkeypatch.setenv("PYTEST_PLUGINS", "no_such_plugin")
+    monkeypatch.setenv("PYTHONPATH", str(made.folder))
+    made.add(_HELLO.format(points=3))
+    assert made.grade(3).points == 3
+
+
+@pytest.mark.host
 def test_a_build_folder_may_have_any_name(made: Made) -> None:
     """QEMU's -initrd splits at spaces and commas; a student's home folder may have both."""
     place = made.folder.parent / "a b, c"
