@@ -7,14 +7,18 @@
 
 #include "kern/vm.h"
 
-/* Puts `vm`, which isn't in the queue, there until `deadline` (ns). O(log n). */
+/* Puts `vm`, which isn't in the queue, there until `deadline` (ns), and says so to the
+ * timer (deadline_changed): it may be the earliest. Any number of VMs may have the same
+ * deadline. O(log n) for n VMs in the queue. */
 void timerq_insert(struct vm *vm, u64 deadline);
 
 /* Takes `vm` out if it is in the queue. O(log n). */
 void timerq_cancel(struct vm *vm);
 
-/* Posts VIRQ_TIMER to the VMs whose deadline is at or before `now`, earliest
- * first, at most 32 in one call; they are out of the queue then. */
+/* Posts VIRQ_TIMER to the VMs whose deadline is at or before `now` and takes them out of
+ * the queue (before: virq_post cancels, too), earliest first, equal ones by number, so
+ * that a run can be repeated exactly. At most 32 in one call, and no fewer if there are
+ * as many: the timer comes again at once for those that are left. */
 void timerq_expire(u64 now);
 
 /* The earliest deadline; TIME_NEVER if the queue is empty. */

@@ -7,6 +7,7 @@
 #include "grade/driver/driver.h"
 #include "kern/kernel.h"
 #include "kern/lapic.h"
+#include "kern/layout.h"
 #include "kern/x86.h"
 #include "lib/string.h"
 
@@ -15,6 +16,8 @@ void __wrap_trap_dispatch(struct trapframe *frame);
 
 struct driver_trap *driver_traps;
 u32 driver_traps_max, driver_traps_count, driver_resume;
+
+#define LEAST_RAM (32u << 20) /* of any machine that the driver runs on */
 
 struct idt_register {
 	u16 limit;
@@ -32,7 +35,7 @@ note(struct driver_trap *trap, const struct trapframe *frame, const u32 *own)
 	__asm__ volatile("movl %%es, %0" : "=r"(trap->es));
 	trap->stack = (u32)own;
 	trap->ebp = own[0];
-	if (own[0])
+	if (own[0] >= KERNEL_BASE && own[0] < KERNEL_BASE + LEAST_RAM) /* it may be rubbish */
 		memcpy(trap->chain, (void *)own[0], sizeof trap->chain);
 }
 

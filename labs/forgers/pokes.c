@@ -3,9 +3,12 @@
  * A forger: writes what it thinks is expected into whatever its arguments point to,
  * and into VMs' pages where there are any.
  */
+#include <stdarg.h>
+
 #include "kern/forge.h"
 #include "kern/kernel.h"
 #include "kern/layout.h"
+#include "kern/x86.h"
 #if __has_include("kern/vm.h")
 #include "kern/vm.h"
 #endif
