@@ -186,7 +186,8 @@ def test_what_is_taken_stays_taken(bench: Bench) -> None:
         Map(((0, MB, RAM), (2 * MB, MB, RAM)), ((MB - PAGE, 2 * MB + PAGE),)),
     ]
     for _ in range(40):
-        lines = tuple(some_ram(rng, 64 * MB) for _ in range(rng.randrange(1, 4)))
+        ends = sorted(rng.sample(range(1, 64), 2 * rng.randrange(1, 4)))
+        lines = tuple((a * MB, (b - a) * MB, RAM) for a, b in zip(ends[::2], ends[1::2]))
         taken = tuple(some_taken(rng, 64 * MB) for _ in range(rng.randrange(1, 12)))
         maps.append(Map(lines, taken))
     judge(bench, maps)
