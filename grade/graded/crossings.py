@@ -117,8 +117,8 @@ class Symbols:
         if at < 0:
             return ""
         start, size, name = self._sorted[at]
-        if size and address >= start + size:
-            return ""
+        if address >= start + size and (size or at == len(self._sorted) - 1):
+            return ""  # behind a function, or behind all of them
         return f"{name}+{address - start:#x}" if address > start else name
 
 

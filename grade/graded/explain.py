@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
+from conf.qemu import VM_MAX
 from grade.graded import crossings
 from grade.graded.bench import Bench
 from grade.harness.machine import FROM_OUTSIDE, Machine
@@ -157,7 +158,8 @@ def _owner(bench: Bench, machine: Machine) -> Callable[[int], int | None]:
 
     def owner(cr3: int) -> int | None:
         try:
-            return Space(memory, cr3).number() if memory else None
+            number = Space(memory, cr3).number() if memory else None
+            return number if number is not None and number <= VM_MAX else None
         except ValueError:  # tables that point outside RAM
             return None
 
