@@ -216,6 +216,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--run", type=Path, help="the folder of the run to draw")
     parser.add_argument("--no-start", action="store_true", help="start no machine, wait for one")
     chosen = parser.parse_args(arguments)
+    os.environ.pop("PORT", None)  # make's: the page's here, not that of a machine which is started
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, frame: sys.exit(128 + number))
     try:
