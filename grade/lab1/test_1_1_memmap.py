@@ -99,7 +99,7 @@ class Asked:
         last = 0
         for start, end in found:
             well = last <= start < end and start % PAGE == end % PAGE == 0
-            holds(well, f"whole pages in ascending order, none twice, for {self.map}", "", texts(found))
+            holds(well, f"the ranges for {self.map}", "whole pages, ascending, none twice", texts(found))
             last = end
         guard = results.words(self.out + 16 * self.room, 4)
         same(f"memory behind the last range that fits, for {self.map}", guard, [_UNTOUCHED] * 4)
@@ -273,6 +273,7 @@ def test_a_short_list_is_not_overrun(bench: Bench) -> None:
         holds(whole == expected, f"usable RAM for {full.map}", texts(expected), texts(whole))
         for a, b in short.ranges(results):
             free = any(start <= a < b <= end for start, end in expected)
-            holds(free, f"a range is free, in a list of {short.room}, for {full.map}", "", texts([(a, b)]))
+            what = f"in a list of {short.room}, for {full.map}"
+            holds(free, what, f"ranges that lie in {texts(expected)}", texts([(a, b)]))
         used = results[short.count]
         holds(used > 0 or short.room == 0, f"RAM found with room for {short.room}", "some", used)

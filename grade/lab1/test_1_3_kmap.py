@@ -102,7 +102,7 @@ def test_nothing_else_is_mapped(bench: Bench) -> None:
         mapped = range(FIRST, FIRST + pages_of(end))
         wrong = [i for i, entry in enumerate(entries) if i not in mapped and entry]
         shown = ", ".join(f"entry {i}: {entries[i]:#010x}" for i in wrong[:4])
-        holds(not wrong, f"all other entries are 0, with RAM up to {end:#x}", "", shown)
+        holds(not wrong, f"all other entries, with RAM up to {end:#x}", "0", shown)
 
 
 @points(4)
