@@ -13,6 +13,7 @@ and that is told.
 from __future__ import annotations
 
 import argparse
+import gzip
 import hashlib
 import io
 import json
@@ -20,6 +21,7 @@ import re
 import stat
 import sys
 import tarfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,7 +36,7 @@ MANIFEST = "MANIFEST.json"
 FILE_BYTES = 1 << 20
 FILES = 200
 ARCHIVE_BYTES = 64 << 20
-_NAME = re.compile(r"(?:kern|user|ilwaco)/(?:\w[\w.-]*/)?\w[\w.-]*\.(?:c|h|S)")
+_NAME = re.compile(r"(?:kern|user|ilwaco)/(?:\w[\w.-]*/)?\w[\w.-]*\.(?:c|h|S)", re.ASCII)
 _STUB = "is yours to write"
 
 
@@ -69,17 +71,20 @@ class Submission:
 
 
 def read(path: Path) -> Submission:
-    """A submission: a folder with a tree, or the archive of `make handin`. HandinError if it is
-    neither."""
+    """A submission: a folder with a tree, or the archive of `make handin`, also as the only one of a
+    folder. HandinError if it is neither."""
     if path.is_dir():
-        return _read_folder(path)
+        archives = [] if (path / "kern").exists() else sorted(path.glob("*.tar.gz"))
+        if len(archives) != 1:
+            return _read_folder(path)
+        path = archives[0]
     if not path.is_file():
         raise HandinError(f"{path}: no such file or folder")
     if path.stat().st_size > ARCHIVE_BYTES:
         raise HandinError(f"{path}: larger than {ARCHIVE_BYTES} bytes")
     try:
         return _read_archive(path)
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise HandinError(f"{path}: not an archive of make handin: {error}") from error
 
 
@@ -104,7 +109,11 @@ def _read_folder(folder: Path) -> Submission:
 
 def _read_archive(path: Path) -> Submission:
     found = Submission()
-    with tarfile.open(path, "r:gz") as archive:
+    with gzip.open(path) as packed:
+        unpacked = packed.read(ARCHIVE_BYTES + 1)
+    if len(unpacked) > ARCHIVE_BYTES:
+        raise HandinError(f"{path}: larger than {ARCHIVE_BYTES} bytes when unpacked")
+    with tarfile.open(fileobj=io.BytesIO(unpacked)) as archive:
         for count, member in enumerate(archive):
             if count > 2 * FILES:
                 raise HandinError(f"{path}: more than {2 * FILES} entries")

@@ -3,7 +3,7 @@
 
 A compiler reads what a source tells it to (#include, .incbin), so it runs where neither the reference
 nor the grader is: in a bubblewrap sandbox with /usr, the tree and no network, with bounds on time,
-memory and files, as nobody in a user namespace.
+memory and files, as a user who owns nothing but the tree.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ CPU_SECONDS = 240
 FILE_BYTES = 256 << 20
 MEMORY_BYTES = 4 << 30
 PROCESSES = 256
-NOBODY = 65534
+OWNER = 61999  # the user and the group that root hands a tree over to: of no account
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin:/usr/sbin", "LC_ALL": "C.UTF-8"}
 OUTPUT = 20000  # characters of what was said that are kept
 
 
@@ -34,21 +35,22 @@ def check() -> None:
     """NoSandbox unless a command can be run in one."""
     if not shutil.which("bwrap"):
         raise NoSandbox("bubblewrap isn't installed (Debian: bubblewrap)")
-    done = subprocess.run(
-        _bwrap(None, ["/bin/true"]), capture_output=True, text=True, check=False, timeout=30
-    )
+    line = [*_bounds(), *_bwrap(None, ["/bin/true"])]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=30)
     if done.returncode != 0:
         raise NoSandbox(f"bubblewrap can't make a sandbox here: {done.stderr.strip()}")
 
 
 def run(tree: Path, command: list[str], sandbox: bool = True) -> str:
     """Run `command` in `tree`, which it may write to; give back what it said. Without `sandbox` only
-    the bounds hold. SandboxError if it fails."""
+    the bounds hold, and the rights of a user of no account, if root asks. SandboxError if it fails."""
+    _hand_over(tree)
     line = _bwrap(tree, command) if sandbox else command
     try:
         done = subprocess.run(
             [*_bounds(), *line],
             cwd=tree,
+            env=_ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -65,8 +67,22 @@ def run(tree: Path, command: list[str], sandbox: bool = True) -> str:
     return said
 
 
+def _hand_over(tree: Path) -> None:
+    """Root gives the tree to the user who builds: a bound on processes doesn't bind root."""
+    if os.geteuid() != 0:
+        return
+    os.chmod(tree.parent, 0o711)  # a temporary folder's: its name can't be guessed
+    for path in (tree, *tree.rglob("*")):
+        os.chown(path, OWNER, OWNER, follow_symlinks=False)
+
+
 def _bounds() -> list[str]:
-    return ["prlimit", f"--cpu={CPU_SECONDS}", f"--fsize={FILE_BYTES}", f"--as={MEMORY_BYTES}", "--core=0"]
+    line = ["prlimit", f"--cpu={CPU_SECONDS}", f"--fsize={FILE_BYTES}", f"--as={MEMORY_BYTES}", "--core=0"]
+    if os.geteuid() != 0:
+        return line
+    line.append(f"--nproc={PROCESSES}")
+    owner = [f"--reuid={OWNER}", f"--regid={OWNER}", "--clear-groups", "--no-new-privs"]
+    return [*line, "setpriv", *owner, "--"]
 
 
 def _bwrap(tree: Path | None, command: list[str]) -> list[str]:
@@ -79,8 +95,8 @@ def _bwrap(tree: Path | None, command: list[str]) -> list[str]:
             line += ["--ro-bind", f"/{name}", f"/{name}"]
     for name in ("/etc/alternatives", "/etc/ld.so.cache"):
         line += ["--ro-bind-try", name, name]
-    line += ["--setenv", "PATH", "/usr/bin:/bin", "--setenv", "LC_ALL", "C.UTF-8"]
-    line += ["--uid", str(NOBODY), "--gid", str(NOBODY)]
+    for name, value in _ENVIRONMENT.items():
+        line += ["--setenv", name, value]
     if tree is not None:
         line += ["--bind", str(tree), "/tree", "--chdir", "/tree"]
-    return [*line, "--", "prlimit", f"--nproc={PROCESSES}", *command]
+    return [*line, "--", *command]
