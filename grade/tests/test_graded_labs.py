@@ -16,11 +16,12 @@ import pytest
 
 from grade.graded.grading import grade_tree
 from grade.graded.results import GradingResult
+from labs.kernels import build_kernels
 from labs.stage import every_exercise, write_stage
 
 pytestmark = pytest.mark.long
 
-LABS = (1,)
+LABS = (1, 2)
 COMPILER = os.environ.get("DENALI_CC", "gcc")
 
 
@@ -33,6 +34,23 @@ def _build(folder: Path, lab: int, open_exercises: tuple[str, ...]) -> Path:
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return folder / "build"
+
+
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The kernels that lab 2's attack is judged by."""
+    folder = tmp_path_factory.mktemp("kernels") / "kernels"
+    build_kernels(folder)
+    return folder
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The lab's number; what its tests need besides its tree is there."""
+    number = int(request.param)
+    if number == 2:
+        monkeypatch.setenv("DENALI_KERNELS", str(request.getfixturevalue("kernels")))
+    return number
 
 
 def _marks(result: GradingResult) -> dict[str, tuple[str, int]]:
@@ -52,7 +70,7 @@ def busy_cores() -> Iterator[None]:
             process.wait()
 
 
-@pytest.mark.parametrize("lab", LABS)
+@pytest.mark.parametrize("lab", LABS, indirect=True)
 def test_the_reference_has_every_point_also_twice_at_once_on_a_busy_host(
     lab: int, tmp_path: Path
 ) -> None:
@@ -71,7 +89,7 @@ def test_the_reference_has_every_point_also_twice_at_once_on_a_busy_host(
         assert _marks(result) == _marks(alone)
 
 
-@pytest.mark.parametrize("lab", LABS)
+@pytest.mark.parametrize("lab", LABS, indirect=True)
 def test_the_skeleton_has_no_point_and_says_why(lab: int, tmp_path: Path) -> None:
     """Points for nothing are points for every forger; and a wall of crashes tells a student
     nothing."""
