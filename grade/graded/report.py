@@ -224,11 +224,14 @@ def _next(result: GradingResult, style: Style) -> Iterator[str]:
         if result.complete:
             yield style.paint(f"   Lab {result.lab} is done: every point of it.", "1")
         return
+    missing = exercise.verdict.removeprefix(NEEDS)
+    if exercise.verdict.startswith(NEEDS) and missing not in {e.number for e in result.exercises}:
+        yield from _wrapped("next", f"{missing}, which {exercise.number} can't do without")
+        yield from _wrapped("try", f"make grade LAB={missing.partition('.')[0]} EX={missing}")
+        return
     left = exercise.possible - exercise.points
     what = " and ".join(exercise.functions)
     yield from _wrapped("next", f"{exercise.number} {exercise.title} ({left} points)")
-    if exercise.verdict.startswith(NEEDS):
-        yield from _wrapped("first", f"exercise {exercise.verdict.removeprefix(NEEDS)}")
     yield from _wrapped("write", f"{what} in {exercise.file}" if what else exercise.file)
     yield from _wrapped("read", exercise.section)
     yield from _wrapped("try", f"make grade EX={exercise.number}")

@@ -130,6 +130,13 @@ def test_the_next_exercise_is_one_that_can_be_begun() -> None:
     assert "every point of it" in report(result, History())
 
 
+def test_an_earlier_labs_exercise_comes_first() -> None:
+    """Lab 2 can't be begun on a lab 1 whose stubs still stand: say so, and where to go."""
+    text = report(_result(_test("2.1", "test_a", 5, "needs 1.2")), History())
+    assert "next        1.2, which 2.1 can't do without" in text
+    assert "make grade LAB=1 EX=1.2" in text and "write" not in text
+
+
 def test_what_waits_for_another_exercise_isnt_told_as_a_failure() -> None:
     """A wall of crashes hides the one failure that is there."""
     tests = [_test("1.2", f"test_{i}", 1, v) for i, v in enumerate(("not written", "needs 1.1"))]
