@@ -59,16 +59,22 @@ class Style:
 
 
 def report(
-    result: GradingResult, before: History, style: Style = Style(), every: bool = False
+    result: GradingResult,
+    before: History,
+    style: Style = Style(),
+    every: bool = False,
+    logs: str = "",
 ) -> str:
     """The whole report. `every` failure in full, or the first few; `before` is the history without
-    this grading."""
+    this grading; `logs` the folder with the consoles of failed tests."""
     lines = ["", *_table(result, before, style), ""]
     if not result.built:
         lines += _build_failure(result, style)
     else:
         lines += _failures(result, before, style, every)
         lines += _next(result, style)
+        if any(told(test) for test in result.tests):
+            lines += _wrapped("consoles", logs)
     if result.warnings:
         lines += ["", *(line for text in result.warnings for line in _wrapped("note", text))]
     return "\n".join(lines) + "\n"

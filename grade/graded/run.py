@@ -92,11 +92,11 @@ def _grade(
 
 def _keep(folder: Path, result: GradingResult, every: bool) -> None:
     """Write the result down, print the report, remember it for the next."""
-    history = folder / "grade/history.json"
+    history, logs = folder / "grade/history.json", folder / f"grade/logs/lab{result.lab}"
     with build.locked(folder):
         before = read_history(history)
         write_json(folder / f"grade/lab{result.lab}.json", result.to_json())
-        sys.stdout.write(report(result, before, _style(), every))
+        sys.stdout.write(report(result, before, _style(), every, os.path.relpath(logs)))
         sys.stdout.flush()
         before.note(result)
         write_history(history, before)
