@@ -83,8 +83,8 @@ def write_stage(destination: Path, lab: int, open_exercises: Collection[str]) ->
 def _git_files() -> frozenset[str]:
     """Every file of the project, committed or about to be."""
     line = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard"]
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
-    if done.returncode == 0:
+    done = subprocess.run(line, capture_output=True, text=True, check=False) if shutil.which("git") else None
+    if done and done.returncode == 0:
         return frozenset(name for name in done.stdout.splitlines() if (ROOT / name).is_file())
     found = (path for path in ROOT.rglob("*") if path.is_file())
     return frozenset(str(path.relative_to(ROOT)) for path in found)
