@@ -120,6 +120,7 @@ def test_right_images_are_understood(bench: Bench) -> None:
     ]
     last = len(made[0].build())
     made.append(replace(made[0], cut=last))  # the last byte of the segment is the file's last
+    made.append(behind(made[1], 0))
     asked = [(image, *checks.check("a right image", image)) for image in made]
     results = checks.calls.run()
     for number, (image, answer, place) in enumerate(asked, 1):
@@ -129,6 +130,24 @@ def test_right_images_are_understood(bench: Bench) -> None:
         same(f"entry, end and segment_count of right image {number}", head, wanted_head)
         same(f"segments (start, memory, file, offset, writable) of right image {number}",
              rows, wanted_rows)  # fmt: skip
+
+
+class Behind(Image):
+    """An image whose program headers are its last bytes."""
+
+    def build(self) -> bytes:
+        first = replace(Image(**vars(self)), cut=None).build()
+        first += bytes(-len(first) % 4)
+        table = first[52 : 52 + 32 * len(self.segments)]
+        whole = bytearray(first + table)
+        whole[28:32] = struct.pack("<I", len(first))  # the header's word for where they are
+        return bytes(whole if self.cut is None else whole[: self.cut])
+
+
+def behind(image: Image, missing: int) -> Image:
+    """`image` with its program headers at its end, of which the last bytes are missing."""
+    made = Behind(**vars(image))
+    return replace(made, cut=len(made.build()) - missing)
 
 
 def check_refused(bench: Bench, good: Image, bad: Mapping[str, Image]) -> None:
@@ -155,6 +174,9 @@ def _headers(good: Image, table: int) -> dict[str, Image]:
         "cut in the header": replace(good, cut=51),
         "cut behind the header": replace(good, cut=52),
         "cut in the last program header": replace(good, cut=table - 1),
+        "cut in program headers that are its last bytes": behind(good, 1),
+        "cut before the last of program headers at its end": behind(good, 32),
+        "cut before program headers at its end": behind(good, 32 * len(good.segments)),
         "not ELF": replace(good, magic=b"\x7fELG\x01\x01\x01"),
         "64-bit": replace(good, magic=b"\x7fELF\x02\x01\x01"),
         "big-endian": replace(good, magic=b"\x7fELF\x01\x02\x01"),
