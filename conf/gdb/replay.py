@@ -135,12 +135,17 @@ class Session:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """gdb says nothing of stops inside."""
-    gdb.execute("set suppress-cli-notifications on")
+    """What gdb says of stops inside goes nowhere. No setting of its own keeps it from saying it."""
+    gdb.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
     try:
         yield
     finally:
-        gdb.execute("set suppress-cli-notifications off")
+        gdb.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def disconnect() -> None:
