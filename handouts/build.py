@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Build the handouts as HTML.
 
-    handouts/build.py FOLDER [COMPILER]    pages into FOLDER/handouts, sources of them beside it
+    handouts/build.py FOLDER [COMPILER]         pages into FOLDER/handouts, sources of them beside it
+    handouts/build.py FOLDER COMPILER print     one page for a printer, into FOLDER/handouts-print
 
 The chapters are Markdown with a few marks, which are replaced by what the headers say today:
 
@@ -146,18 +147,19 @@ def prepare(folder: Path, expander: Expander) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the module's docstring; the status is Sphinx's."""
-    if not 1 <= len(arguments) <= 2:
+    if not 1 <= len(arguments) <= 3 or arguments[2:] not in ([], ["print"]):
         print(__doc__, file=sys.stderr)
         return 2
     folder = Path(arguments[0])
-    source, pages = folder / "handouts-source", folder / "handouts"
+    builder, name = ("singlehtml", "handouts-print") if arguments[2:] else ("html", "handouts")
+    source, pages = folder / f"{name}-source", folder / name
     try:
         prepare(source, Expander(arguments[1] if len(arguments) > 1 else "gcc"))
     except HeaderError as error:
         print(f"handouts/build.py: {error}", file=sys.stderr)
         return 1
-    line = [sys.executable, "-m", "sphinx", "-b", "html", "-q", "-W", "--keep-going", "-d"]
-    line += [str(folder / "handouts-cache"), str(source), str(pages)]
+    line = [sys.executable, "-m", "sphinx", "-b", builder, "-q", "-W", "--keep-going", "-d"]
+    line += [str(folder / f"{name}-cache"), str(source), str(pages)]
     return subprocess.run(line, check=False).returncode
 
 
