@@ -37,7 +37,7 @@ _ALWAYS = (
     "LICENSE", ".gitignore", ".clang-format", "GNUmakefile",
     "kern/Makefrag", "kern/kernel.ld", "kern/symtab.py", "kern/isa.def", LOCAL,
     "ilwaco/Makefrag", "ilwaco/guest.ld", "ilwaco/include", "user/Makefrag",
-    "conf", "handouts",
+    "conf", "handouts", "kern/vdisk_format.h", "ilwaco/store_format.h",
     "grade/conftest.py", "grade/pytest.ini", "grade/mypy.ini",
     "grade/harness", "grade/graded", "grade/driver", "grade/guest",
     "labs/course.py", "labs/files.py", "labs/next.py",
