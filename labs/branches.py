@@ -11,7 +11,9 @@ FOLDER/staff    apart from it, for nobody else: the branch `solutions`, one comm
                 solutions may be seen (make next-lab FROM=reference takes them from there)
 
 What is made depends on this tree and its last commit alone: author and dates are fixed, so that two
-runs give the same commits, and a correction gives a course whose unchanged labs keep theirs.
+runs into new folders give the same commits. Run again with repositories that are there, in mid-term, it
+adds a commit to each branch whose tree has changed, and to no other: make update takes those. Tags of
+solutions move to the new ones.
 """
 
 from __future__ import annotations
@@ -39,9 +41,9 @@ EXTRAS: list[Extra] = [kernels.add_to_course]
 
 
 class Repository:
-    """A repository being made, in a folder that doesn't exist."""
+    """A repository that is made, or gone on with if its folder is there."""
 
-    def __init__(self, folder: Path, branch: str, date: str) -> None:
+    def __init__(self, folder: Path, date: str) -> None:
         self.folder = folder
         self._environment = {
             **os.environ,
@@ -53,8 +55,12 @@ class Repository:
             "GIT_COMMITTER_DATE": date,
             "GIT_CONFIG_GLOBAL": "/dev/null",
         }
-        folder.mkdir(parents=True)
-        self.git("init", "-q", "-b", branch)
+        self.is_new = not (folder / ".git").exists()
+        if self.is_new:
+            folder.mkdir(parents=True)  # one that is there is somebody's
+            self.git("init", "-q")
+        elif self.git("status", "--porcelain"):
+            raise CourseError(f"{folder} has changes that nobody committed")
 
     def git(self, *arguments: str) -> str:
         """Run git here; CourseError with what it said if it fails."""
@@ -66,8 +72,18 @@ class Repository:
             raise CourseError(f"git {arguments[0]} in {self.folder}: {done.stderr.strip()}")
         return done.stdout.strip()
 
-    def commit_stage(self, lab: int, chosen: Collection[str], message: str) -> None:
-        """Replace the tree by that of stage `lab`, and commit it."""
+    def take_branch(self, name: str) -> None:
+        """Go to a branch; one that isn't there begins where HEAD is."""
+        if self.git("branch", "--list", name):
+            self.git("checkout", "-q", name)
+        elif self.is_new:
+            self.git("symbolic-ref", "HEAD", f"refs/heads/{name}")
+        else:
+            self.git("checkout", "-q", "-b", name)
+        self.is_new = False
+
+    def add_stage(self, lab: int, chosen: Collection[str]) -> None:
+        """Replace the tree by that of stage `lab`, ready to be committed."""
         for path in self.folder.iterdir():
             if path.name != ".git":
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -76,26 +92,40 @@ class Repository:
             for extra in EXTRAS:
                 extra(self.folder, lab)
         self.git("add", "-A", "-f")
-        self.git("commit", "-q", "--allow-empty", "-m", message)
+
+    def differs(self, commit: str) -> bool:
+        """Whether what is ready to be committed isn't the tree of `commit`."""
+        return self.git("write-tree") != self.git("rev-parse", f"{commit}^{{tree}}")
 
 
 def make_course(folder: Path, date: str) -> Repository:
-    """The repository that students clone."""
-    course = Repository(folder, f"lab{labs()[0]}", date)
+    """The repository that students clone, or corrections to it; CourseError says what is wrong."""
+    course = Repository(folder, date)
     for lab in labs():
-        if lab != labs()[0]:
-            course.git("checkout", "-q", "-b", f"lab{lab}")
-        course.commit_stage(lab, every_exercise(lab), f"Lab {lab}: {load(lab).title}")
-    course.git("checkout", "-q", f"lab{labs()[0]}")
+        correction = bool(course.git("branch", "--list", f"lab{lab}"))
+        course.take_branch(f"lab{lab}")
+        course.add_stage(lab, every_exercise(lab))
+        if not correction:
+            course.git("commit", "-q", "-m", f"Lab {lab}: {load(lab).title}")
+        elif course.differs("HEAD"):
+            course.git("commit", "-q", "-m", f"Corrections to lab {lab}: {load(lab).title}")
+    course.take_branch(f"lab{labs()[0]}")
     return course
 
 
 def make_staff(folder: Path, date: str) -> Repository:
-    """The repository with the solutions."""
-    staff = Repository(folder, "solutions", date)
+    """The repository with the solutions, or newer ones on top; CourseError says what is wrong."""
+    staff = Repository(folder, date)
+    staff.take_branch("solutions")
+    moved = False
     for lab in labs():
-        staff.commit_stage(lab, (), f"Lab {lab}, solved: {load(lab).title}")
-        staff.git("tag", f"solutions-lab{lab}")
+        staff.add_stage(lab, ())
+        tag = f"solutions-lab{lab}"
+        if moved or not staff.git("tag", "--list", tag) or staff.differs(tag):
+            staff.git("commit", "-q", "--allow-empty", "-m", f"Lab {lab}, solved: {load(lab).title}")
+            staff.git("tag", "-f", tag)
+            moved = True
+    staff.git("reset", "-q", "--hard")
     return staff
 
 
@@ -112,15 +142,11 @@ def main(argv: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     folder = Path(argv[1])
-    for name in ("course", "staff"):
-        if (folder / name).exists():
-            print(f"labs/branches.py: {folder / name} is there already", file=sys.stderr)
-            return 1
     try:
         date = head_date()
         make_course(folder / "course", date)
         make_staff(folder / "staff", date)
-    except CourseError as error:
+    except (CourseError, OSError) as error:
         print(f"labs/branches.py: {error}", file=sys.stderr)
         return 1
     names = ", ".join(f"lab{lab}" for lab in labs())

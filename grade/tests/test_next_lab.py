@@ -5,17 +5,21 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from labs.branches import head_date, make_course, make_staff
-from labs.course import labs, load
+from labs import branches, kernels
+from labs.branches import EXTRAS, make_course, make_staff
+from labs.course import CourseError, labs, load
 from labs.stage import LOCAL, every_exercise, write_stage
 
 pytestmark = pytest.mark.host
 LABS = labs()
+DATE = "2026-09-01T08:00:00+00:00"
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -41,8 +45,16 @@ def step(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The course's repository; tests only read it."""
     folder = tmp_path_factory.mktemp("course") / "course"
-    make_course(folder, head_date())
+    make_course(folder, DATE)
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    """No images in the trees, which take long to build; one test has them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(branches, "EXTRAS", [])
+        yield
 
 
 @pytest.fixture
@@ -80,7 +92,7 @@ def test_each_branch_is_its_predecessor_and_one_commit(course: Path) -> None:
 
 def test_the_course_holds_no_solution(course: Path, tmp_path: Path) -> None:
     """No commit that a student can reach has a solved file; those are in the staff's repository."""
-    make_staff(tmp_path / "staff", head_date())
+    make_staff(tmp_path / "staff", DATE)
     assert git(tmp_path / "staff", "rev-list", "solutions", "--count") == str(len(LABS))
     for exercise in (e for n in LABS for e in load(n).exercises):
         for lab in (n for n in LABS if n >= exercise.lab):
@@ -95,10 +107,76 @@ def test_the_course_holds_no_solution(course: Path, tmp_path: Path) -> None:
 
 def test_two_runs_give_the_same_commits(course: Path, tmp_path: Path) -> None:
     """A course made again from the same tree can be pushed over the old one."""
-    make_course(tmp_path / "again", head_date())
+    make_course(tmp_path / "again", DATE)
     for lab in LABS:
         name = f"lab{lab}"
         assert git(tmp_path / "again", "rev-parse", name) == git(course, "rev-parse", name)
+
+
+@pytest.mark.long
+def test_images_are_in_the_trees_and_the_same_each_time(
+    course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is built of others is in the trees that need it, and nothing else is."""
+    monkeypatch.setattr(branches, "EXTRAS", EXTRAS)
+    made = []
+    for name in ("one", "two"):
+        kernels._kernels.cache_clear()
+        made.append(make_course(tmp_path / name, DATE).git("rev-parse", f"lab{LABS[-1]}"))
+    assert made[0] == made[1]
+    for lab in LABS:
+        with_images = set(git(tmp_path / "one", "ls-tree", "-r", "--name-only", f"lab{lab}").split())
+        others = set(git(course, "ls-tree", "-r", "--name-only", f"lab{lab}").split())
+        added = {name.rpartition("/")[0] for name in with_images - others}
+        assert added == ({kernels.WHERE} if lab >= kernels.LAB else set()) and others <= with_images
+
+
+def test_a_course_made_again_gets_what_has_changed(
+    course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A correction in mid-term is one commit on the branches that it concerns; students who are
+    at work get it by make update, and their history holds."""
+    git(tmp_path, "clone", "-q", str(course), "mine")
+    shutil.copytree(course, tmp_path / "course")
+    git(tmp_path / "mine", "remote", "set-url", "origin", str(tmp_path / "course"))
+    make_course(tmp_path / "course", DATE)
+    for lab in LABS:
+        name = f"lab{lab}"
+        assert git(tmp_path / "course", "rev-parse", name) == git(course, "rev-parse", name)
+
+    def correct(tree: Path, lab: int) -> None:
+        if lab == LABS[0]:
+            (tree / "kern/uart.c").write_text("corrected\n")
+
+    monkeypatch.setattr(branches, "EXTRAS", [correct])
+    make_course(tmp_path / "course", DATE)
+    assert git(tmp_path / "course", "rev-parse", "lab1^") == git(course, "rev-parse", "lab1")
+    assert git(tmp_path / "course", "rev-parse", "lab2") == git(course, "rev-parse", "lab2")
+    done = step(tmp_path / "mine", "update")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "mine/kern/uart.c").read_text() == "corrected\n"
+    assert step(tmp_path / "mine", "next").returncode == 0
+    assert (tmp_path / "mine/kern/uart.c").read_text() != "corrected\n"
+
+
+def test_work_of_the_staff_in_a_repository_is_not_written_over(course: Path, tmp_path: Path) -> None:
+    """Who edits in the course's folder commits, or is told to."""
+    shutil.copytree(course, tmp_path / "course")
+    (tmp_path / "course/kern/uart.c").write_text("half a thought\n")
+    with pytest.raises(CourseError, match="nobody committed"):
+        make_course(tmp_path / "course", DATE)
+    assert (tmp_path / "course/kern/uart.c").read_text() == "half a thought\n"
+
+
+def test_solutions_made_again_are_the_same_commits(tmp_path: Path) -> None:
+    """The staff's branch grows by what is new, and by nothing else."""
+    make_staff(tmp_path / "staff", DATE)
+    before = git(tmp_path / "staff", "rev-parse", "solutions")
+    make_staff(tmp_path / "staff", DATE)
+    assert git(tmp_path / "staff", "rev-parse", "solutions") == before
+    git(tmp_path / "staff", "tag", "-f", f"solutions-lab{LABS[-1]}", f"solutions-lab{LABS[0]}")
+    make_staff(tmp_path / "staff", DATE)
+    assert git(tmp_path / "staff", "rev-parse", "solutions^") == before
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -212,7 +290,7 @@ def test_next_lab_from_the_reference_waits_for_its_release(course: Path, tmp_pat
     commit(mine)
     done = step(mine, "next", "--reference")
     assert done.returncode == 1 and "isn't released yet" in done.stderr
-    make_staff(tmp_path / "staff", head_date())
+    make_staff(tmp_path / "staff", DATE)
     git(tmp_path / "staff", "push", "-q", str(tmp_path / "remote"), "solutions-lab1^{}:refs/heads/solutions-lab1")
     assert step(mine, "next", "--reference").returncode == 0
     write_stage(tmp_path / "solved", 2, [e for e in every_exercise(2) if e.startswith("2.")])
