@@ -321,6 +321,23 @@ def test_addresses_follow_the_number() -> None:
 # --- running -----------------------------------------------------------------------------------
 
 
+def test_before_there_are_webs_one_vm_is_hostile(tmp_path: Path) -> None:
+    """Lab 2 ends with sixteen VMs, one of them hostile: what `make qemu` shows then. A program that
+    is asked for runs alone."""
+    programs = {"PROGRAMS": "hello spin attack hostile-write-kernel"}
+    settings = run.read_settings("build", programs)
+    assert settings.attacked
+    assert not run.read_settings("build", {**programs, "GUEST": "hello"}).attacked
+    assert not run.read_settings("build", {"PROGRAMS": programs["PROGRAMS"] + " httpd"}).attacked
+    (tmp_path / "user").mkdir()
+    for name in programs["PROGRAMS"].split():
+        (tmp_path / "user" / name).touch()
+    made = run.machine(replace(settings, build=str(tmp_path))).modules
+    assert [(Path(module.image).name, module.count) for module in made] == [
+        ("spin", 8), ("hostile-write-kernel", 1), ("spin", 7),
+    ]  # fmt: skip
+
+
 def test_memory_grows_with_the_number_of_vms() -> None:
     assert run.read_settings("build", {}).memory == 256
     assert run.read_settings("build", {"VMS": "10000"}).memory == 128 + 10_000 * 96 // 1024
