@@ -21,7 +21,7 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -109,6 +109,12 @@ def kept_name(lab: int, trees: Iterable[Tree]) -> str:
     return name
 
 
+def in_the_way(name: str, tree: Tree) -> bool:
+    """Whether a file of this name would stand where `tree` has a folder, or the other way round."""
+    above = any(str(folder) in tree for folder in PurePosixPath(name).parents)
+    return above or any(other.startswith(f"{name}/") for other in tree)
+
+
 def compose(base: str, target: str, reference: str, lab: int) -> tuple[Tree, list[str], str]:
     """The new tree; the staff's files that the student had changed; the name of their patch, or "".
 
@@ -123,14 +129,15 @@ def compose(base: str, target: str, reference: str, lab: int) -> tuple[Tree, lis
         if name in solved and name != LOCAL:
             result[name] = solved[name]
     for name in sorted((set(mine) | set(old)) - owned(lab)):
-        if name not in old and name not in new:
+        if name not in old and name not in new and not in_the_way(name, new):
             result[name] = mine[name]  # the student added it
         elif mine.get(name) != old.get(name) and mine.get(name) != new.get(name):
             changed.append(name)
     patch = ""
     if changed:
         patch = kept_name(lab, (mine, new))
-        text = git("diff", "--binary", base, "HEAD", "--", *changed)
+        compare = ("--literal-pathspecs", "diff-tree", "-r", "-p", "--binary")
+        text = git(*compare, base, "HEAD", "--", *changed)
         blob = git("hash-object", "-w", "--stdin", data=text).decode().strip()
         result[patch] = Entry("100644", blob)
     return result, changed, patch

@@ -242,6 +242,24 @@ def test_a_change_to_a_staff_file_can_be_applied_again(student: Path) -> None:
     assert (student / "kern/uart.c").read_text().endswith("/* faster */\n")
 
 
+def test_a_file_where_the_staff_has_a_folder_is_kept(student: Path) -> None:
+    """No name is so odd that work gets lost: what can't stand where it stood is in the patch."""
+    (student / "grade/lab2").write_text("a file of mine\n")
+    (student / "kern/frame.c").unlink()
+    (student / "kern/frame.c").mkdir()
+    (student / "kern/frame.c/mine.c").write_text("int mine;\n")
+    (student / ":(top)*").write_text("an odd name\n")
+    git(student, "config", "diff.noprefix", "true")
+    commit(student)
+    done = step(student, "next")
+    assert done.returncode == 0, done.stderr
+    assert (student / "grade/lab2").is_dir() and (student / "kern/frame.c").is_file()
+    assert (student / ":(top)*").read_text() == "an odd name\n"
+    kept = (student / "kept/lab1.patch").read_text()
+    assert "+a file of mine" in kept and "+int mine;" in kept and "b/grade/lab2" in kept
+    assert not git(student, "status", "--porcelain")
+
+
 def test_uncommitted_work_is_not_touched(student: Path) -> None:
     """Who forgot to commit is told so, and loses nothing."""
     (student / "kern/frame.c").write_text("half a thought\n")
