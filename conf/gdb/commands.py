@@ -77,7 +77,8 @@ def show_vm(inside: Inside, arguments: list[str]) -> None:
     if reason := inside.ending(vm):
         print(f"  ended last: {reason}")
     live = inside.running() == vm.number and machine.in_guest()
-    print("  registers, " + ("which it has now" if live else "with which it will go on"))
+    over = "which it had last" if vm.state in ("dead", "dying") else "with which it will go on"
+    print(f"  registers, {'which it has now' if live else over}")
     values = {n: machine.register(n) if live else vm[f"regs.{n}"] for n in _REGISTERS}
     for row in (_REGISTERS[:4], _REGISTERS[4:8], _REGISTERS[8:]):
         print("    " + "  ".join(f"{name:>6} {values[name]:08x}" for name in row))

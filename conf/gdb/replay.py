@@ -28,7 +28,7 @@ from grade.harness.verdict import Infrastructure
 SECONDS = float(os.environ.get("DENALI_REVERSE_SECONDS", "5"))
 TRIES = 2
 STOPS = 2000  # on one way from the start
-PANICS = ("panic", "panic_trap", "panic_at", "fatal")
+ENDS = ("panic", "panic_trap", "panic_at", "fatal", "machine_exit")  # of a kernel
 
 
 class Hung(Exception):
@@ -61,7 +61,8 @@ class Session:
         return int(text.rpartition("=")[2].strip().rstrip("."))
 
     def moment(self) -> None:
-        """Go to where the test was over. A machine that had ended panicked, as a rule."""
+        """Go to where the test was over. Of a machine that had ended, that is where it panicked, or
+        left."""
         if not self.reverse:
             raise gdb.GdbError("without a recording there is no moment to go to: REVERSE=no")
         if self.player.moment is not None:
@@ -70,10 +71,13 @@ class Session:
             return
         self.connect(0)
         kind = gdb.BP_HARDWARE_BREAKPOINT
-        stops = [gdb.Breakpoint(name, kind, internal=True) for name in PANICS if known(name)]
+        stops = [gdb.Breakpoint(name, kind, internal=True) for name in ENDS if known(name)]
         try:
             with quiet():
                 gdb.execute("continue", to_string=True)
+        except gdb.error:
+            self.connect(0)
+            raise gdb.GdbError("the machine reset, with no panic: this is its start") from None
         finally:
             for stop in stops:
                 if stop.is_valid():
@@ -262,7 +266,7 @@ def load() -> None:
         gdb.events.gdb_exiting.connect(lambda _event: session.end())
         register_all(session)
         begin(session)
-    except (Infrastructure, gdb.error) as error:
+    except (Infrastructure, gdb.error, gdb.GdbError) as error:
         print(f"make replay: {error}")
 
 

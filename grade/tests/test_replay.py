@@ -9,13 +9,16 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from grade.graded.recorder import make_qcow2
+from grade.graded.bench import Bench
+from grade.graded.recorder import RECORD, make_qcow2
 from grade.harness.keeper import make_folder, remove_folder
+from grade.harness.lab import Lab
 
 pytestmark = [pytest.mark.host, pytest.mark.long]
 
@@ -68,7 +71,7 @@ def make_tree() -> Iterator[Tree]:
             (top / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, top / name)
     with open(MUTANT) as patch:
-        subprocess.run(["patch", "-p1", "-s"], cwd=top, stdin=patch, check=True)
+        subprocess.run(["git", "apply", "-"], cwd=top, stdin=patch, check=True)
     yield Tree(top)
     remove_folder(top)
 
@@ -159,6 +162,26 @@ def test_what_can_not_be_replayed_is_said(tree: Tree) -> None:
     assert "no lab here has a test called test_nobody" in tree.replay("", test="test_nobody")
     assert "say which test" in tree.replay("", test="")
     assert "there is no recording of machine 7" in tree.replay("", "MACHINE=7")
+
+
+def test_guests_are_replayed_too(lab: Lab, tmp_path: Path) -> None:
+    """A whole machine that left in order: its end, its VMs, and backwards into a guest's life."""
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        patch.setenv(RECORD, str(tmp_path))
+        bench = Bench(lab.build, tmp_path / "logs", stack, "7", "test_guests")
+        bench.boot("hello", options="when-done=exit").wait()
+    line = ["gdb", "-q", "-nx", "-batch", str(tmp_path / "1/files/build/kern/denali")]
+    line += ["-x", str(ROOT / "conf/gdb/denali.py"), "-x", str(ROOT / "conf/gdb/replay.py")]
+    for command in ("denali vm 1", "hbreak gate_carry_out", "denali back", "denali vm", "denali vms"):
+        line += ["-ex", command]
+    told = {"DENALI_REPLAY": str(tmp_path / "1"), "DENALI_USER": str(lab.build.resolve() / "user")}
+    done = subprocess.run(
+        line, env={**os.environ, **told}, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert "machine_exit (code=" in done.stdout, done.stdout + done.stderr
+    assert re.search(r"vm 1: dead, hello, .*\n  ended last: terminated, status 0", done.stdout)
+    before = done.stdout.rpartition("gate_carry_out (")[2]
+    assert re.search(r"vm 1: running, hello", before), done.stdout + done.stderr
 
 
 def test_an_empty_image_is_one(tmp_path: Path) -> None:

@@ -228,6 +228,30 @@ def test_the_machine_may_end_and_is_not_held(lab: Lab) -> None:
 
 
 @pytest.mark.host
+def test_make_view_needs_nothing_else(lab: Lab) -> None:
+    """The command alone: a machine is started if none runs, and the page is where it says."""
+    out = lab.folder() / "out"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    line = ["/usr/bin/python3", "conf/view.py", "--build", str(lab.build), "--port", str(port)]
+    environ = {**os.environ, "VMS": "2", "GUEST": "spin", "PORT": str(port)}
+    with open(out, "wb") as file:
+        process = start(line, stdout=file, stderr=file, environment=environ)
+    try:
+        deadline = time.monotonic() + 40
+        while "localhost" not in out.read_text():
+            assert process.poll() is None and time.monotonic() < deadline, out.read_text()
+            time.sleep(0.05)
+        assert f"http://localhost:{port}/" in out.read_text()
+        assert get(port, "/")[0] == 200 and "status" in json.loads(get(port, "/state")[1])
+        process.terminate()
+        assert process.wait(20) == 128 + 15
+    finally:
+        end(process)
+
+
+@pytest.mark.host
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
 def test_hostile_text_stays_text(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A guest's name, state or last words are never markup: it would own the student's browser."""
