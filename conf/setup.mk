@@ -1,6 +1,6 @@
 # A machine that lacks something gets it before anything else is read: the rest
 # of the makefile already asks the compiler and Python. 30 ms when all is there.
-SETUP_GOALS  := $(filter-out help clean setup,$(or $(MAKECMDGOALS),all))
+SETUP_GOALS  := $(filter-out help clean setup doctor,$(or $(MAKECMDGOALS),all))
 SETUP_GROUPS := $(if $(SETUP_GOALS),run)
 SETUP_GROUPS += $(if $(filter gdb,$(SETUP_GOALS)),debug)
 SETUP_GROUPS += $(if $(filter qemu-tap,$(SETUP_GOALS)),tap)

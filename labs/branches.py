@@ -28,7 +28,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from labs import kernels  # noqa: E402
+from labs import demo, kernels  # noqa: E402
 from labs.course import CourseError, labs, load  # noqa: E402
 from labs.stage import every_exercise, write_stage  # noqa: E402
 
@@ -37,7 +37,7 @@ AUTHOR = ("Denali course", "course@denali.invalid")
 # What a stage's tree has besides its sources, such as images built of others: each is called with
 # the tree and its lab when all else is there.
 Extra = Callable[[Path, int], None]
-EXTRAS: list[Extra] = [kernels.add_to_course]
+EXTRAS: list[Extra] = [kernels.add_to_course, demo.add_to_course]
 
 
 class Repository:
