@@ -36,6 +36,9 @@ void driver_execute(u32 ticks);
 /* The same in ring 3. It ends with a trap, and leaves driver_registers as they are. */
 void driver_execute_user(void);
 
+/* Calls function(frame), which goes to ring 3; comes back with the trap that ends that. */
+void driver_call_user(void (*function)(struct trapframe *frame), struct trapframe *frame);
+
 /* One trap that trap_dispatch was called for, and the state that it was called in. */
 struct driver_trap {
 	u32 frame;          /* its address */

@@ -71,8 +71,7 @@ END(driver_execute)
 
 /* A trap from ring 3 begins at the top of the kernel stack, where our callers' frames
  * are: they are kept elsewhere meanwhile. */
-ENTRY(driver_execute_user)
-	pushal
+	.macro keep_stack
 	movl %esp, driver_esp
 	movl $kernel_stack_top, %ecx
 	subl %esp, %ecx
@@ -80,6 +79,11 @@ ENTRY(driver_execute_user)
 	movl %esp, %esi
 	movl $kept, %edi
 	rep movsb
+	.endm
+
+ENTRY(driver_execute_user)
+	pushal
+	keep_stack
 	pushl $SEL_DATA
 	pushl driver_registers + R_ESP
 	pushl driver_registers + R_EFLAGS
@@ -89,7 +93,16 @@ ENTRY(driver_execute_user)
 	iret
 END(driver_execute_user)
 
-/* Goes on behind the call of driver_execute or driver_execute_user. */
+ENTRY(driver_call_user)
+	pushal
+	keep_stack
+	movl 36(%esp), %eax
+	pushl 40(%esp)
+	call *%eax
+	ud2
+END(driver_call_user)
+
+/* Goes on behind the call of driver_execute, driver_execute_user or driver_call_user. */
 ENTRY(driver_leave_user)
 	movl $SEL_DATA, %eax
 	movl %eax, %ds

@@ -30,9 +30,6 @@ i32 driver_probe_result;
 static const struct image nothing = {.name = "nothing"};
 static struct vm vms[DRIVER_VMS];
 static u32 user_table[PTES_PER_TABLE] __attribute__((aligned(PAGE_SIZE)));
-static u8 enter_stack[2048] __attribute__((aligned(16)));
-static struct trapframe *enter_frame;
-static u32 enter_fs, enter_gs;
 
 struct vm *
 driver_vm(u32 number, u32 memory_size)
@@ -171,29 +168,12 @@ driver_map_user(gva_t address, void *bytes)
 	write_cr3(kva_to_pa(kernel_directory));
 }
 
-/* Jumped to by driver_execute, on enter_stack. */
-NORETURN static void
-entering(void)
-{
-	__asm__ volatile("movl %0, %%fs; movl %1, %%gs" : : "r"(enter_fs), "r"(enter_gs));
-	guest_enter(enter_frame);
-}
-
 void
 driver_enter(struct trapframe *frame, u32 fs, u32 gs)
 {
 	/* Nothing has set up interrupts; a guest has them on. */
 	outb(0x21, 0xff);
 	outb(0xa1, 0xff);
-	enter_frame = frame;
-	enter_fs = fs;
-	enter_gs = gs;
-	driver_registers = (struct driver_registers){
-		.esp = (u32)(enter_stack + sizeof enter_stack - 32),
-		.eflags = EFLAGS_FIXED,
-		.ds = SEL_DATA,
-		.es = SEL_DATA,
-	};
-	driver_code = (u32)entering;
-	driver_execute(0);
+	__asm__ volatile("movl %0, %%fs; movl %1, %%gs" : : "r"(fs), "r"(gs));
+	driver_call_user(guest_enter, frame);
 }
