@@ -121,7 +121,9 @@ def judge(lab: int, name: str, compiler: str) -> list[str]:
         write_stage(tree, lab, every_exercise(lab))
         forge(tree, lab, name)
         results = {"the instructor": as_instructor(tree, lab, compiler)}
-        if name != INCLUDES:
+        if name != INCLUDES:  # a forger that doesn't build has forged nothing
+            if not results["the instructor"].built:
+                raise RuntimeError(results["the instructor"].build_output)
             results["make grade"] = as_student(tree, lab, compiler)
     finally:
         remove_folder(folder)
