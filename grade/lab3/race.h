@@ -2,7 +2,7 @@
  *
  * The guest that looks for races in upcalls: two transfers of a disk in RAM, whose ends the
  * plan puts at exact virtual times, meet a loop of one instruction and what its upcalls
- * execute. From turn to turn the second begins an instruction later: so its upcall comes
+ * execute. Every few turns the second begins an instruction later: so its upcall comes
  * in the kernel, then on each instruction of the first one's entry, handler and return.
  * Registers, flags and the stack hold sentinels. Whoever includes this has an upcall
  * handler that calls race_note, and race_start: the grader's own (grade/lab3/sweeps.py),
@@ -11,7 +11,10 @@
 #ifndef GRADE_LAB3_RACE_H
 #define GRADE_LAB3_RACE_H
 
-#define RACE_BOTH 2
+#define RACE_BOTH   2
+#define RACE_FIRST  300 /* instructions that the second transfer begins later in the first turn */
+#define RACE_PHASES 4 /* turns with one such delay: the timer's ticks round, and each differently \
+		       */
 
 static volatile u32 race_ended; /* completions that the handler has seen, in this turn */
 static volatile u32 race_wrong; /* sentinels that were found changed */
@@ -43,12 +46,13 @@ race_note(void)
 /* Starts to read a block; 0, or an error. */
 static i32 race_start(u32 block, u32 tag);
 
-/* One turn; the second transfer begins `delay` instructions later. */
+/* One turn; the first transfer begins `phase` instructions later, the second `delay` behind it. */
 static void
-race_turn(u32 delay)
+race_turn(u32 delay, u32 phase)
 {
 	u32 tag = race_seen;
 
+	race_delay(phase);
 	race_tag = tag;
 	race_tags = 0;
 	race_ended = 0;
@@ -132,8 +136,8 @@ race_run(u32 turns, u32 secret)
 {
 	u32 chain = secret;
 
-	for (u32 delay = 0; delay < turns; delay++) {
-		race_turn(delay);
+	for (u32 turn = 0; turn < turns; turn++) {
+		race_turn(RACE_FIRST + turn / RACE_PHASES, turn % RACE_PHASES);
 		chain = (chain ^ (race_seen + race_wrong)) * 16777619u;
 	}
 	return chain;
