@@ -142,6 +142,20 @@ def test_a_hundred_thousand_deadlines_cost_little_more(bench: Bench) -> None:
     holds(ratio <= 4, "instructions with 100,000 deadlines, by those with 1,000", "at most 4", f"{ratio:.1f}")
 
 
+def _timer_is_told(bench: Bench) -> None:
+    """An insert of a deadline before the one that the timer has makes the kernel look again."""
+    records = Records(bench)
+    calls, deadline = records.calls, 1 << 50
+    calls.call("timerq_insert", records.record(1), wide(deadline))
+    calls.call("deadline_search")
+    before = calls.load(calls.address("deadline_stale"))
+    calls.call("timerq_insert", records.record(2), wide(records.rng.randrange(1, 1000)))
+    after = calls.load(calls.address("deadline_stale"))
+    results = calls.run()
+    same("deadline_changed was called, for an earlier deadline than the timer's",
+         (results.flag(before), results.flag(after)), (False, True))  # fmt: skip
+
+
 _WAKES = """
 static void
 work(void)
@@ -162,6 +176,7 @@ work(void)
       SECTION, "timerq_insert")  # fmt: skip
 def test_forty_vms_wake_in_time(bench: Bench) -> None:
     """A deadline that nobody told the timer of comes with the next one, some time."""
+    _timer_is_told(bench)
     chain = Chain.draw(bench.rng)
     machine = bench.boot(
         chain.program(bench, _WAKES, count=40), options="when-done=exit", record=False
