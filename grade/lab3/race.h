@@ -11,10 +11,11 @@
 #ifndef GRADE_LAB3_RACE_H
 #define GRADE_LAB3_RACE_H
 
-#define RACE_BOTH   2
-#define RACE_FIRST  300 /* instructions that the second transfer begins later in the first turn */
-#define RACE_PHASES 4 /* turns with one such delay: the timer's ticks round, and each differently \
-		       */
+#define RACE_BOTH  2
+#define RACE_FIRST 300 /* instructions that the second transfer begins later in the first turn */
+#define RACE_PHASES                                                                   \
+	4 /* turns with one such delay: the timer's ticks round, and each differently \
+	   */
 
 static volatile u32 race_ended; /* completions that the handler has seen, in this turn */
 static volatile u32 race_wrong; /* sentinels that were found changed */
