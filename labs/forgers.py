@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 from grade.graded.grading import grade_tree  # noqa: E402
 from grade.graded.handin import read  # noqa: E402
-from grade.graded.results import GradingResult  # noqa: E402
+from grade.graded.results import INFRASTRUCTURE, GradingResult, TestResult  # noqa: E402
 from grade.harness.keeper import make_folder, remove_folder  # noqa: E402
 from labs.course import labs, load  # noqa: E402
 from labs.stage import every_exercise, write_stage  # noqa: E402
@@ -104,6 +104,13 @@ def as_instructor(tree: Path, lab: int, compiler: str) -> GradingResult:
     return result
 
 
+def odd(test: TestResult) -> str:
+    """What is wrong with a forger's result of one test; "": nothing is."""
+    if test.points:
+        return f"{test.points} points"
+    return "no verdict" if test.verdict == INFRASTRUCTURE else ""
+
+
 def as_student(tree: Path, lab: int, compiler: str) -> GradingResult:
     """The forger's result in its own tree."""
     line = ["make", "-s", "-j2", "SETUP=no", "O=build", f"CC={compiler}", "graded"]
@@ -114,7 +121,7 @@ def as_student(tree: Path, lab: int, compiler: str) -> GradingResult:
 
 
 def judge(lab: int, name: str, compiler: str) -> list[str]:
-    """What the forger had points for, where; empty if all is well."""
+    """What the forger had points for, or no verdict, and where; empty if all is well."""
     folder = make_folder()
     try:
         tree = folder / "tree"
@@ -128,10 +135,10 @@ def judge(lab: int, name: str, compiler: str) -> list[str]:
     finally:
         remove_folder(folder)
     return [
-        f"{who}: {test.points} points for {test.id}"
+        f"{who}: {odd(test)} for {test.id}"
         for who, result in results.items()
         for test in result.tests
-        if test.points
+        if odd(test)
     ]
 
 
@@ -144,6 +151,7 @@ def main(argv: list[str]) -> int:
     arguments = parser.parse_args(argv[1:])
     count = stopped = 0
     for lab in [arguments.lab] if arguments.lab else labs():
+        _instructor().prepare(lab)
         for name in [arguments.only] if arguments.only else NAMES:
             points = judge(lab, name, arguments.cc)
             count, stopped = count + 1, stopped + (not points)
