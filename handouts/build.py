@@ -33,6 +33,7 @@ from conf import isa  # noqa: E402
 from handouts.header import ABI, Field, Header, HeaderError, Instruction  # noqa: E402
 
 SOURCE = ROOT / "handouts"
+ELSEWHERE = {"gdb.md": ROOT / "conf/gdb/README.md"}  # chapters that stand beside what they tell of
 REGISTERS = ("ebx", "ecx", "edx", "esi")
 
 _TABLE = re.compile(r"^@table (.+)$", re.MULTILINE)
@@ -138,6 +139,8 @@ def prepare(folder: Path, expander: Expander) -> None:
             target.write_text(expander.expand(path.read_text()))
         elif path.suffix in (".svg", ".css", ".js"):
             shutil.copy(path, target)
+    for name, path in ELSEWHERE.items():
+        shutil.copy(path, folder / name)
     shutil.copy(SOURCE / "settings.py", folder / "conf.py")
     told = expander.told
     missing = [i.name for i in expander.header(ABI).instructions if i.name not in told]

@@ -21,7 +21,7 @@ from labs.stage import every_exercise, write_stage
 
 pytestmark = pytest.mark.long
 
-LABS = (1, 2)
+LABS = (1, 2, 3)
 COMPILER = os.environ.get("DENALI_CC", "gcc")
 
 
