@@ -34,7 +34,7 @@ LINK = "-m32 -nostdlib -static -no-pie -Wl,-Ttext-segment=0x40100000 -Wl,-z,noex
 KERNEL = """
     state vm vmstart vmswap space frame resident backing cow image swap swapmap swapdisk swapinit evict
     wsclock replace_clock gatekeeper gate_all gate_fifo gate_heat sched sched_rr sched_plain sched_turn quantum timerq deadline
-    work virq idle run trap classify guesttrap isa gate guestpage door discard vregs block trace vdisk_check check
+    work virq idle run trap classify guesttrap isa gate guestpage door discard vregs vrefresh block trace vdisk_check check
     checkvm
 """.split()
 LIBRARY = "string format div64 chacha20 crc32".split()
