@@ -103,5 +103,5 @@ def swept(bench: Bench, kind: str) -> Swept:
         options=f"when-done=exit disk=ram ramdisk-plan={PLAN} quantum={QUANTUM}",
         record=False,
     )
-    run_out(machine, 30)
+    run_out(machine, 10)
     return Swept(machine, secret)

@@ -100,7 +100,7 @@ def test_guests_wake_when_they_asked_for(bench: Bench) -> None:
     machine = bench.boot(
         *(chain.program(bench, _WAITS) for chain in chains), options="when-done=exit", record=False
     )
-    run_out(machine, 30)
+    run_out(machine, 12)
     waits = len(range(1, 60, 7))
     values = [TIMER, *(TIMER, 1) * waits, 0, 1, TIMER, 0, 2, TIMER, 1]
     for vm, chain in enumerate(chains, start=1):
@@ -148,7 +148,7 @@ def test_no_event_is_lost_around_idle(bench: Bench) -> None:
         options="when-done=exit disk=ram ramdisk-plan=4000ns",
         record=False,
     )
-    run_out(machine, 30)
+    run_out(machine, 12)
     chain.check(machine, 1, [2400, 0, 1], "2,400 transfers end around an idle; each ends the wait")
     holds("killed" not in machine.serial.text(), "nobody is killed", "none", "somebody")
 

@@ -181,6 +181,6 @@ def test_forty_vms_wake_in_time(bench: Bench) -> None:
     machine = bench.boot(
         chain.program(bench, _WAKES, count=40), options="when-done=exit", record=False
     )
-    run_out(machine, 30)
+    run_out(machine, 12)
     for vm in range(1, 41):
         chain.check(machine, vm, [TIMER, 1] * 12, "each wait ends in time")

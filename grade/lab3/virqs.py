@@ -191,6 +191,6 @@ def kernel_word(bench: Bench, machine: Machine, name: str) -> int:
     return ram.word(Elf(bench.kernel).address(name) - KERNEL_BASE)
 
 
-def run_out(machine: Machine, seconds: float = 20.0) -> None:
+def run_out(machine: Machine, seconds: float = 8.0) -> None:
     """Wait until the last VM has ended (option when-done=exit)."""
     same("QEMU's exit status when the last VM has ended", machine.wait(seconds), EXIT_DONE)

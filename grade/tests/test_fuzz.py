@@ -11,7 +11,7 @@ import pytest
 from grade.fuzz.batches import batches
 from grade.harness.lab import Lab
 
-CASES = 20000
+CASES = 12000
 
 
 @pytest.mark.long

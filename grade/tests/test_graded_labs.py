@@ -71,6 +71,17 @@ def busy_cores() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("lab", LABS, indirect=True)
+def test_the_reference_has_every_point(lab: int, tmp_path: Path) -> None:
+    """A test that a right solution fails teaches what is wrong."""
+    build = _build(tmp_path / "tree", lab, ())
+    result = grade_tree(build, lab, None, "beef", 2, compiler=COMPILER)
+    assert result.points == result.possible == 100, [e.verdict for e in result.exercises]
+
+
+BUSY = [pytest.param(n, marks=[pytest.mark.course] if n > 1 else []) for n in LABS]
+
+
+@pytest.mark.parametrize("lab", BUSY, indirect=True)
 def test_the_reference_has_every_point_also_twice_at_once_on_a_busy_host(
     lab: int, tmp_path: Path
 ) -> None:

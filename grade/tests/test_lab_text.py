@@ -25,6 +25,8 @@ from grade.harness.process import end, start
 from labs.course import labs, load
 from labs.stage import every_exercise, write_stage
 
+pytestmark = pytest.mark.host
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 TEXT = ROOT / "handouts"
 MARK = re.compile(r"^<!-- (shown|gdb): (\w+) (\d)(?:, ([^>]+))? -->\n```[^\n]*\n:caption:[^\n]*\n(.*?)^```$",

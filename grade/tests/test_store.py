@@ -91,8 +91,11 @@ def test_what_was_acknowledged_survives_a_kill(lab: Lab) -> None:
     kill_often(lab, 6, 1)
 
 
+SEEDS = [pytest.param(n, marks=[pytest.mark.course] if n > 3 else []) for n in range(2, 7)]
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(2, 7))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_what_was_acknowledged_survives_hundreds_of_kills(lab: Lab, seed: int) -> None:
     """The same 5 times 10 times: 400 stores cut off."""
     kill_often(lab, 10, seed)

@@ -164,7 +164,9 @@ static int run(void)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("gate", ["fifo", "heat"])
+@pytest.mark.parametrize(
+    "gate", ["fifo", pytest.param("heat", marks=pytest.mark.course)]
+)
 def test_who_computes_is_let_in_too(lab: Lab, gate: str) -> None:
     """24 VMs that never idle, room for some 10: each is in for its part of the time, whoever the
     others are; a large one among small ones, too."""
