@@ -91,6 +91,7 @@ def test_monitor_costs_no_long_entry(lab: Lab) -> None:
     machine = lab.boot(
         lab.program(_SLEEPER, count=200), memory=512, icount=True, extra=meter.options
     )
+    machine.expect("^denali> ")  # before that the serial line may lose what is typed
     for command in ("help", "vms", "vm 3", "mem", "counters", "net", "map", "check"):
         machine.monitor(command)
     entries = meter.read()
