@@ -35,7 +35,7 @@ from labs.stage import every_exercise, write_stage  # noqa: E402
 INCLUDES = "includes"
 NAMES = ("prints", "traces", "pokes", "recognises", INCLUDES)
 _STUB = re.compile(
-    r"^(?P<type>[^\n]+)\n(?P<name>\w+)(?P<head>\([^{]*\)\n\{\n)\tnot_written\(\"[^\"]*\"(?P<args>[^;]*)\);",
+    r"^(?P<type>[^\n]+)\n(?P<name>\w+)(?P<head>\([^;{]*\)\n\{\n)\tnot_written\(\"[^\"]*\"(?P<args>[^;]*)\);",
     re.MULTILINE,
 )
 _ASSEMBLY = re.compile(r"^\tNOT_WRITTEN\(.*\)$", re.MULTILINE)
