@@ -33,7 +33,7 @@ _MARKERS = (
     "visibility(text): visible, hidden or after_due_date",
     "quick: belongs to the edit loop (make check-quick)",
     "host: judges the project's tools, not what a compiler made",
-    "course: proves more of the course than make check has time for; only in make check-all",
+    "course: proves more than make check has time for; in make check-all alone",
     "long: takes its time, or says little about a compiler; the second one's build has it in check-all alone",
 )
 

@@ -95,7 +95,7 @@ def _wrk(tap: Tap, seconds: int, *options: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "seconds", [pytest.param(2, marks=pytest.mark.quick), pytest.param(30, marks=pytest.mark.long)]
+    "seconds", [pytest.param(2, marks=pytest.mark.quick), pytest.param(30, marks=pytest.mark.course)]
 )
 def test_plain_wrk_sees_no_error(lab: Lab, seconds: int) -> None:
     """32 keep-alive connections from a client that sends no header of its own: no socket error, no

@@ -145,6 +145,7 @@ def test_what_this_machine_cannot_lack_is_told_too(
     assert "can't run a loop (status 1)" in said(doctor.check_speed)
 
 
+@pytest.mark.course
 def test_the_demo_shows_a_live_page(tmp_path: Path) -> None:
     """From images without symbols, as a course's tree has them."""
     demo.build_demo(tmp_path / "demo")

@@ -113,6 +113,7 @@ def plain(text: str) -> str:
     return re.sub(r"0x[0-9a-f]+|\d+", "N", text).strip()
 
 
+@pytest.mark.course
 def test_reverse_continue_finds_the_same_way(
     tree: Tree, failed: tuple[int, int]
 ) -> None:
