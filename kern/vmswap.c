@@ -34,8 +34,8 @@
 #define CODES     (32u / CODE_BITS) /* in a word */
 
 /* Costs in units of some 100 machine instructions; a slice has SLICE_BUDGET of them. */
-#define SLICE_BUDGET 96
-#define OVERDRAFT    (-64)
+#define SLICE_BUDGET 80
+#define OVERDRAFT    (-48)
 #define LOOK_PAGES   8u   /* entries looked at for one unit */
 #define WRITE_COST   6u   /* a disk in RAM copies the page */
 #define ZERO_BYTES   256u /* looked at for one unit */

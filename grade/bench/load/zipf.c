@@ -273,7 +273,7 @@ report(double elapsed)
 
 	printf("{\"servers\": %d, \"connections\": %d, \"s\": %g, \"seed\": %d, ", set.servers,
 	       set.connections, set.exponent, set.seed);
-	printf("\"requests\": %lu, \"answered\": %lu, \"distinct\": %u, \"seconds\": %.3f, "
+	printf("\"requests\": %lu, \"answered\": %lu, \"distinct\": %u, \"seconds\": %.6f, "
 	       "\"requests_per_s\": %.1f, ",
 	       begun, counts[GOOD], distinct, elapsed, (double)counts[GOOD] / elapsed);
 	print_percentiles(sorted, count);
