@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What `make grade` remembers from run to run, in build/grade/history.json: points of each
-exercise, and how often in a row each test has failed. It decides what is shown, never what is
+exercise, how often in a row each test has failed, and each lab's totals on the way. It decides what is shown, never what is
 scored; a file that can't be read is an empty one.
 """
 
@@ -18,10 +18,12 @@ _NO_TRY = (INFRASTRUCTURE, NOT_WRITTEN, NO_BUILD)
 
 @dataclass
 class History:
-    """`points` by exercise as last graded, `tries` by test: failed ones since it last passed."""
+    """`points` by exercise as last graded, `tries` by test: failed ones since it last passed,
+    `climb` by lab: its total after each grading that changed it."""
 
     points: dict[str, int] = field(default_factory=dict)
     tries: dict[str, int] = field(default_factory=dict)
+    climb: dict[str, list[int]] = field(default_factory=dict)
 
     def gain(self, number: str, points: int) -> int | None:
         """Points of an exercise more than last time; None if it was never graded."""
@@ -38,6 +40,13 @@ class History:
                 self.tries.pop(test.id, None)
             elif test.verdict not in _NO_TRY and not test.verdict.startswith(NEEDS):
                 self.tries[test.id] = self.tries.get(test.id, 0) + 1
+        self._step(result.lab)
+
+    def _step(self, lab: int) -> None:
+        ours = [points for number, points in self.points.items() if number.startswith(f"{lab}.")]
+        climb = self.climb.setdefault(str(lab), [])
+        if sum(ours) != (climb[-1] if climb else 0):
+            climb.append(sum(ours))
 
 
 def read_history(path: Path) -> History:
@@ -47,6 +56,7 @@ def read_history(path: Path) -> History:
         return History(
             {str(k): int(v) for k, v in data["points"].items()},
             {str(k): int(v) for k, v in data["tries"].items()},
+            {str(k): [int(n) for n in v] for k, v in data.get("climb", {}).items()},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return History()
@@ -54,4 +64,4 @@ def read_history(path: Path) -> History:
 
 def write_history(path: Path, history: History) -> None:
     """Keep it for the next run."""
-    write_json(path, {"points": history.points, "tries": history.tries})
+    write_json(path, {"points": history.points, "tries": history.tries, "climb": history.climb})

@@ -6,8 +6,9 @@
                         [--exercise 1.2[,1.4]] [--test 1.2|NAME] [--strict]
 
 The result goes to FOLDER/grade/labN.json (grade/graded/README.md says what is in it), the logs of
-machines whose tests failed to FOLDER/grade/logs/labN. Ends with 0 when the tree was graded,
-whatever the points (--strict: 1 unless all of them are there), with 2 when it could not be.
+machines whose tests failed to FOLDER/grade/logs/labN, a drawing for who has all points to
+FOLDER/grade/labN.svg. Ends with 0 when the tree was graded, whatever the points (--strict: 1
+unless all of them are there), with 2 when it could not be.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from grade.graded import build, submission, versions  # noqa: E402
 from grade.graded.explain import printable  # noqa: E402
 from grade.graded.grading import GraderError, grade_tree, not_built  # noqa: E402
 from grade.graded.history import read_history, write_history  # noqa: E402
+from grade.graded.keepsake import keepsake
 from grade.graded.report import Style, report  # noqa: E402
 from grade.graded.results import GradingResult, write_json  # noqa: E402
 from grade.harness.keeper import make_folder, remove_folder  # noqa: E402
@@ -100,6 +102,10 @@ def _keep(folder: Path, result: GradingResult, every: bool) -> None:
         sys.stdout.flush()
         before.note(result)
         write_history(history, before)
+        if result.complete and result.points == result.possible:
+            drawing = folder / f"grade/lab{result.lab}.svg"
+            drawing.write_text(keepsake(result, before.climb[str(result.lab)]), encoding="utf-8")
+            print(f"   Your way up, to keep: {os.path.relpath(drawing)}")
 
 
 def _warnings(result: GradingResult) -> list[str]:

@@ -8,6 +8,7 @@ import struct
 import threading
 from pathlib import Path
 from typing import cast
+from xml.etree import ElementTree
 
 import pytest
 
@@ -16,6 +17,7 @@ from grade.graded import crossings, submission
 from grade.graded.bench import Bench
 from grade.graded.explain import explain, printable
 from grade.graded.history import History, read_history, write_history
+from grade.graded.keepsake import keepsake
 from grade.graded.report import HINT_FROM, WIDTH, Style, next_exercise, report
 from grade.graded.results import ExerciseResult, GradingResult, TestResult
 from grade.graded.versions import tool_warnings
@@ -99,6 +101,20 @@ def test_the_gain_since_last_time_is_shown() -> None:
     assert "-2  since last time" in text
 
 
+def test_the_keepsake_draws_the_way_up() -> None:
+    """Each grading that changed a lab's total is a point of the ridge, others are none."""
+    history = History(points={"1.1": 1, "2.1": 9})
+    for verdicts in (("fail", "pass"), ("fail", "pass"), ("pass", "pass")):
+        result = _result(_test("1.1", "test_a", 5, verdicts[0]), _test("1.2", "test_b", 7, verdicts[1]))
+        history.note(result)
+    assert history.climb == {"1": [7, 12]}
+    result.title, result.submission = "Boot <&> more", "c0ffee"
+    drawn = keepsake(result, history.climb["1"])
+    assert keepsake(result, history.climb["1"]) == drawn != keepsake(result, [12])
+    texts = [element.text for element in ElementTree.fromstring(drawn).iter()]
+    assert "Lab 1: Boot <&> more" in texts and "12 of 12 points, 2 steps up" in texts
+
+
 def test_one_test_alone_changes_no_exercises_points() -> None:
     """`make grade T=NAME` would else seem to lose what the other tests had earned."""
     history = History(points={"1.2": 20})
@@ -111,8 +127,10 @@ def test_one_test_alone_changes_no_exercises_points() -> None:
 def test_history_survives_its_file_and_a_broken_one_is_empty(tmp_path: Path) -> None:
     """It decides what is shown, so nothing may end a grading for it."""
     path = tmp_path / "history.json"
-    write_history(path, History({"1.1": 3}, {"t": 2}))
-    assert read_history(path) == History({"1.1": 3}, {"t": 2})
+    write_history(path, History({"1.1": 3}, {"t": 2}, {"1": [1, 3]}))
+    assert read_history(path) == History({"1.1": 3}, {"t": 2}, {"1": [1, 3]})
+    path.write_text('{"points": {"1.1": 3}, "tries": {}}')  # as an earlier version kept it
+    assert read_history(path) == History({"1.1": 3})
     for text in ("", "[]", '{"points": 3}', '{"points": {"a": "b"}, "tries": {}}'):
         path.write_text(text)
         assert read_history(path) == History()
