@@ -46,6 +46,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers, and the collector of results in the controller."""
+    for name in ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL"):
+        os.environ.pop(name, None)  # of `make check`: what a test builds is its own affair
     for line in _MARKERS:
         config.addinivalue_line("markers", line)
     if not hasattr(config, "workerinput"):

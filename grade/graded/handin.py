@@ -36,7 +36,9 @@ MANIFEST = "MANIFEST.json"
 FILE_BYTES = 1 << 20
 FILES = 200
 ARCHIVE_BYTES = 64 << 20
-_NAME = re.compile(r"(?:kern|user|ilwaco)/(?:\w[\w.-]*/)?\w[\w.-]*\.(?:c|h|S)", re.ASCII)
+# A program may be a folder. But kern/lib/types.h would be found in place of the staff's lib/types.h.
+_STAFFS = r"(?!(?:kern|lib|ilwaco|user|grade|labs|conf)/)"
+_NAME = re.compile(rf"(?:kern|ilwaco|user(?:/{_STAFFS}\w[\w.-]*)?)/\w[\w.-]*\.(?:c|h|S)", re.ASCII)
 _STUB = "is yours to write"
 
 
@@ -59,7 +61,7 @@ class Submission:
         if not regular:
             why = "not a regular file"
         elif not _NAME.fullmatch(name) or ".." in name:
-            why = "not the name of a source in kern/ or user/"
+            why = "not the name of a source in kern/ or user/, or of a program's in a folder of user/"
         elif size > FILE_BYTES:
             why = f"larger than {FILE_BYTES} bytes"
         elif len(self.files) >= FILES:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The submission: which files of a tree are the student's, and which staff files were changed.
 
-A student owns the files with holes of labs 1 to N, kern/local.h, and what they added under kern/
-and user/. Everything else is the staff's; labs/staff.sha256 of a course tree lists it, a line for
+A student owns the files with holes of labs 1 to N, kern/local.h, and the sources that they added in
+kern/, user/, and a folder of user/. Everything else is the staff's; labs/staff.sha256 of a course tree lists it, a line for
 each file as sha256sum writes it, with paths from the tree's root.
 """
 
@@ -16,7 +16,7 @@ from labs.course import LabSpec, load
 
 STAFF_LIST = "labs/staff.sha256"
 LOCAL = "kern/local.h"
-_ADDED = ("kern", "user")
+_ADDED = ("kern/*", "user/*", "user/*/*")
 _SOURCES = (".c", ".h", ".S")
 
 
@@ -76,7 +76,7 @@ def _checksum(path: Path) -> str:
 
 
 def _sources(root: Path) -> list[str]:
-    found = (path for folder in _ADDED for path in (root / folder).rglob("*"))
+    found = (path for pattern in _ADDED for path in root.glob(pattern))
     return [str(path.relative_to(root)) for path in found if path.suffix in _SOURCES]
 
 

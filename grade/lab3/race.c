@@ -10,12 +10,10 @@
 #include "ilwaco/virq.h"
 #include "grade/lab3/race.h"
 
-static char pages[2][BLOCK_SIZE] __attribute__((aligned(BLOCK_SIZE)));
-
 static i32
-race_start(u32 block, u32 tag)
+race_start(u32 block, void *page, u32 tag)
 {
-	const struct disk_element element = {0, block, (gva_t)pages[block], tag};
+	const struct disk_element element = {0, block, (gva_t)page, tag};
 
 	return vi_disk_read_v(&element, 1) == 1 ? 0 : -1;
 }

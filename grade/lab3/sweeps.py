@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from conf.qemu import Module
 from grade.graded.bench import Bench
 from grade.harness.machine import Machine
+from grade.harness.memory import PAGE
 from grade.harness.verdict import holds
 from grade.lab3.virqs import MASK, run_out, volume
 
@@ -21,17 +22,16 @@ TURNS = 3200
 PLAN = "11000ns,9000ns"
 # What is posted while a handler runs comes with the next exit: none takes long.
 QUANTUM = "100us"
+BLOCKS = 8  # of the disk: four turns of two
 _PRIME = 16777619
 
 _GRADERS = """
 #include "grade/lab3/race.h"
 
-static char pages[2][4096] __attribute__((aligned(4096)));
-
 static i32
-race_start(u32 block, u32 tag)
+race_start(u32 block, void *page, u32 tag)
 {
-	return gate5(VI_DISK_READ, 0, block, (u32)pages[block], tag, 0);
+	return gate5(VI_DISK_READ, 0, block, (u32)page, tag, 0);
 }
 
 __attribute__((used)) static void
@@ -66,42 +66,61 @@ run(void)
 
 
 @dataclass(frozen=True)
-class Swept:
-    """A sweep that has ended, and what it has to have come to."""
+class Race:
+    """A run of the guest, and what it has to come to: `turns` of two transfers, whose blocks hold
+    `words`; the guest can't know them unless it reads them."""
 
-    machine: Machine
+    turns: int
     secret: int
+    words: tuple[int, ...]
 
-    def expected(self) -> int:
-        """The chain of a sweep in which every turn had two ends, and nothing was changed."""
+    @classmethod
+    def draw(cls, bench: Bench, turns: int) -> Race:
+        """One with a new secret, and new blocks."""
+        words = tuple(bench.rng.getrandbits(32) for _ in range(BLOCKS))
+        return cls(turns, bench.rng.getrandbits(32), words)
+
+    def disk(self, bench: Bench) -> Module:
+        """The disk that is read."""
+        blocks = b"".join(word.to_bytes(4, "little").ljust(PAGE, b"\0") for word in self.words)
+        return volume(bench, data=BLOCKS, fill={"data": blocks})
+
+    def ilwaco(self, bench: Bench) -> Module:
+        """The guest whose upcalls are Ilwaco's."""
+        args = f"{self.turns} {self.secret}"
+        return Module(bench.build / "grade/lab3/race", args=args, memory="1M", disks=("data",))
+
+    def end(self) -> int:
+        """The chain of a run in which every turn had two ends, and nothing was changed."""
         link = self.secret
-        for turn in range(TURNS):
-            link = ((link ^ 2 * (turn + 1)) * _PRIME) & MASK
+        for turn in range(self.turns):
+            first, second = self.words[2 * turn % BLOCKS], self.words[(2 * turn + 1) % BLOCKS]
+            link = ((link ^ 2 * (turn + 1)) * _PRIME + first + 3 * second) & MASK
         return link
 
-    def check(self, where: str) -> None:
+    def check(self, machine: Machine, where: str) -> None:
         """Assert that no event was lost or doubled, and no register, flag or word of the stack
         changed, by upcalls `where`."""
-        said = f"[vm 1] witness {self.expected()}"
-        lines = [line for line in self.machine.serial.text().splitlines() if "vm 1" in line]
-        what = f"{2 * TURNS} upcalls come {where}, each once, and nothing is changed by them"
+        said = f"[vm 1] witness {self.end()}"
+        lines = [line for line in machine.serial.text().splitlines() if "vm 1" in line]
+        what = f"{2 * self.turns} upcalls come {where}, each once, and nothing is changed by them"
         holds(said in lines, what, said, " / ".join(lines[-3:]) or "nothing on the console")
 
 
-def swept(bench: Bench, kind: str) -> Swept:
-    """Run the sweep: with the grader's own upcall handler ("grade"), or Ilwaco's ("ilwaco")."""
-    secret = bench.rng.getrandbits(32)
+def sweep(bench: Bench, kind: str, where: str) -> None:
+    """Run the sweep, and check it: with the grader's own upcall handler ("grade"), or Ilwaco's
+    ("ilwaco")."""
+    race = Race.draw(bench, TURNS)
     if kind == "grade":
-        words = {"turns": TURNS, "secret": secret}
+        words = {"turns": TURNS, "secret": race.secret}
         guest = bench.program(_GRADERS % words, memory="1M", disks=("data",))
     else:
-        image = bench.build / "grade/lab3/race"
-        guest = Module(image, args=f"{TURNS} {secret}", memory="1M", disks=("data",))
+        guest = race.ilwaco(bench)
     machine = bench.boot(
         guest,
-        volume(bench, data=8),
+        race.disk(bench),
         options=f"when-done=exit disk=ram ramdisk-plan={PLAN} quantum={QUANTUM}",
         record=False,
     )
     run_out(machine, 10)
-    return Swept(machine, secret)
+    race.check(machine, where)

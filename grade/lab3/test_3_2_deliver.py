@@ -11,7 +11,7 @@ from grade.graded.bench import Bench
 from grade.graded.calls import Address, Result, Results
 from grade.graded.marks import exercise, points, rule
 from grade.harness.verdict import same
-from grade.lab3.sweeps import swept
+from grade.lab3.sweeps import sweep
 from grade.lab3.virqs import MASK, RUNNING, Records, State, state_at
 
 pytestmark = exercise("3.2")
@@ -137,4 +137,4 @@ def test_who_has_interrupts_off_is_left_alone(bench: Bench) -> None:
 @rule("An upcall between any two instructions changes no register and no flag.", SECTION, "virq_deliver")
 def test_no_instruction_notices_an_upcall(bench: Bench) -> None:
     """An interrupt that changes a register once in a million times is the hardest bug there is."""
-    swept(bench, "grade").check("between two instructions of the guest, with the grader's own handler")
+    sweep(bench, "grade", "between two instructions of the guest, with the grader's own handler")

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 import pytest
 
 from grade.export import gradescope_json, junit, page, sheet
-from grade.graded import handin, sandbox
+from grade.graded import handin, local_header, sandbox
 from grade.graded.assemble import graft, taken, whole
 from grade.graded.handin import HandinError, Submission
 from grade.graded.results import ExerciseResult, GradingResult, TestResult
@@ -58,6 +58,9 @@ HOSTILE = {
     "a makefile": _entry("kern/Makefrag"),
     "a name for make": _entry("kern/$(shell id).c"),
     "a name in two lines": _entry("kern/a\nb.c"),
+    "a header that hides one of lib/": _entry("kern/lib/types.h"),
+    "a header that hides one of kern/": _entry("kern/kern/x86.h"),
+    "a header that hides one of Ilwaco's": _entry("user/ilwaco/vinstr.h"),
 }
 
 
@@ -105,6 +108,36 @@ def test_no_link_of_a_folder_is_followed(tmp_path: Path) -> None:
     found = handin.read(tree)
     assert set(found.files) == {"kern/mine.c"}
     assert any("frame.c" in line for line in found.refused)
+
+
+_GUARDED = "#ifndef KERN_LOCAL_H\n#define KERN_LOCAL_H\n%s\n#endif\n"
+DECLARES = {
+    "nothing": "struct vm_local {\n};",
+    "what the lab says": '#include "lib/types.h" // #pragma\n#define LOCAL_SLOTS 4\nstruct vm;\n'
+    "struct vm_local {\n\tu32 slots[LOCAL_SLOTS]; /* #define of\n * asm */\n};\n"
+    'static inline u32 twice(u32 n) { return 2 * n; }\nextern const char name[]; // "asm"',
+}
+REWRITES = {
+    "a macro": "#define driver_timers_cost not_me",
+    "a macro behind a comment": "/* */ # /* */ define memset mine",
+    "a macro by a digraph": "%:define memset mine",
+    "a macro in two lines": "#\\\ndefine memset mine",
+    "a name of the file's own for the driver": "#ifdef GRADE_DRIVER_H\n#endif",
+    "a symbol's name": 'extern int mine __asm__("driver_count");',
+    "an attribute": 'void mine(void) __attribute__((alias("driver_count")));',
+    "a pragma": "#pragma redefine_extname mine driver_count",
+    "another pragma": '_Pragma("weak driver_count")',
+    "a header of the student's": '#include "kern/mine.h"',
+    "a file of the host's": "#include </etc/passwd>",
+    "assembly behind a string": 'const char *s = "/*"; asm("nop"); // */',
+}
+
+
+@pytest.mark.parametrize("what", [*DECLARES, *REWRITES])
+def test_local_h_only_declares(what: str) -> None:
+    """The record of a VM contains its struct, so it is compiled into the grader's driver."""
+    found = list(local_header.faults(_GUARDED % (DECLARES | REWRITES)[what]))
+    assert bool(found) == (what in REWRITES), found
 
 
 def test_staff_files_stay_the_staffs(tmp_path: Path) -> None:
