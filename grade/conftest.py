@@ -46,12 +46,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers, and the collector of results in the controller."""
-    for name in ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL"):
-        os.environ.pop(name, None)  # of `make check`: what a test builds is its own affair
+    _forget_make()
     for line in _MARKERS:
         config.addinivalue_line("markers", line)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Results(config), "denali-results")
+
+
+def _forget_make() -> None:
+    """Drop what the make that runs the tests exports: what a test builds is its own affair."""
+    flags = os.environ.get("MAKEFLAGS", "").split()
+    given = [word.partition("=")[0] for word in flags if "=" in word and not word.startswith("-")]
+    for name in (*given, "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL"):
+        os.environ.pop(name, None)
 
 
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
