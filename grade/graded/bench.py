@@ -45,7 +45,6 @@ class Bench(Lab):
         super().__init__(build.resolve(), logs, stack)
         self.rng = random.Random(f"{key} {name}")
         self.machines: list[Machine] = []
-        self._traces: list[Path | None] = []
         self._watchers: list[Watcher] = []
         self._recording = True
 
@@ -86,7 +85,7 @@ class Bench(Lab):
     def trace(self, machine: Machine) -> Path | None:
         """The file with `machine`'s crossings as QEMU writes them (-d int), whole after each
         record; None without a record."""
-        return self._traces[self.machines.index(machine)]
+        return machine.trace
 
     def ram(self, machine: Machine) -> Memory | None:
         """`machine`'s RAM, also after its end; None if it ended before it had any."""
@@ -106,7 +105,7 @@ class Bench(Lab):
             self._stack.callback(kept.note, machine)  # before the machine is taken down
         machine.patience = _PATIENCE
         self.machines.append(machine)
-        self._traces.append(trace)
+        machine.trace = trace
         self._watchers.append(Watcher(machine, trace))
         if trace:
             machine.serial.sleeps_on = Sleep(machine, trace)

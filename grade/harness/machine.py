@@ -61,6 +61,7 @@ class Machine:
         self.cwd = folder
         self.closed = False
         self.patience = 20.0
+        self.trace: Path | None = None  # QEMU's record of crossings, where one is kept
         self._folder = make_folder()
         self.gdb_path = self._folder / "gdb"
         self.run = dataclasses.replace(

@@ -186,7 +186,7 @@ run(void)
 """
 _ENDS = ("*(volatile u32 *)0x40100000 = 1;", "*(volatile u32 *)0 = 1;",
          '__asm__ volatile("cli");', '__asm__ volatile("int $0x20");',
-         '__asm__ volatile("int3");', '__asm__ volatile("xorl %%esp, %%esp; pushl %%eax");',
+         '__asm__ volatile("int3");', '__asm__ volatile("xorl %esp, %esp; pushl %eax");',
          '__asm__ volatile("pushl $0x302; popfl; nop");', '__asm__ volatile("ljmp $8, $0x40100000");')  # fmt: skip
 
 

@@ -41,5 +41,6 @@ main(int argc, char **argv)
 	chain = race_run(number(argv[1]), number(argv[2]));
 	virq_disable();
 	printf("witness %u\n", chain);
+	vinstr(VI_NULL, chain, ~chain);
 	return race_wrong != 0;
 }

@@ -190,7 +190,6 @@ def test_who_runs_goes_on_when_others_are_posted(bench: Bench) -> None:
         other.program(bench, _OTHER),
         volume(bench, data=8),
         options="when-done=exit disk=ram ramdisk-plan=40us",
-        record=False,
     )
     run_out(machine)
     busy.check(machine, 1, [DISK, 0, 1] * 40 + [1], "each completion comes once, in the VM's own time")

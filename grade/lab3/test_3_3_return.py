@@ -16,7 +16,7 @@ pytestmark = exercise("3.3")
 
 SECTION = "lab3.html#exercise-3-3"
 SHORT = 40  # turns of a run whose crossings are looked at
-TERMINATE, CONSOLE_WRITE, DISK_READ_V = 2, 3, 10  # VI_* of lib/abi.h: what the guest itself asks for
+NULL, TERMINATE, CONSOLE_WRITE, DISK_READ_V = 0, 2, 3, 10  # VI_* of lib/abi.h: what the guest itself asks for
 GATE = 0x80
 _CROSSING = re.compile(r"v=([0-9a-f]{2}) e=\w+ i=\d cpl=3 IP=\w+:([0-9a-f]{8}).*?EAX\]?=([0-9a-f]{8})")
 
@@ -51,6 +51,7 @@ def test_the_way_back_takes_no_trap(bench: Bench) -> None:
             traps.append(f"vector {int(vector, 16)} at {int(at, 16):#x}")
     same("traps of the guest", traps, [])
     same("virtual instructions for reading, by number of calls", asked.pop(DISK_READ_V, 0), 2 * SHORT)
+    same("null instructions", asked.pop(NULL, 0), 1)
     other = [f"{number}, {n} times" for number, n in asked.items() if number not in (TERMINATE, CONSOLE_WRITE)]
     same("virtual instructions that the guest itself doesn't use", other, [])
     race.check(machine, "one after the other")

@@ -98,7 +98,7 @@ def test_guests_wake_when_they_asked_for(bench: Bench) -> None:
     """A guest's whole sense of time hangs on this one instruction."""
     chains = [Chain.draw(bench.rng) for _ in range(3)]
     machine = bench.boot(
-        *(chain.program(bench, _WAITS) for chain in chains), options="when-done=exit", record=False
+        *(chain.program(bench, _WAITS) for chain in chains), options="when-done=exit"
     )
     run_out(machine, 12)
     waits = len(range(1, 60, 7))
@@ -146,7 +146,6 @@ def test_no_event_is_lost_around_idle(bench: Bench) -> None:
         chain.program(bench, _LOST, disks=("data",)),
         volume(bench, data=8),
         options="when-done=exit disk=ram ramdisk-plan=4000ns",
-        record=False,
     )
     run_out(machine, 12)
     chain.check(machine, 1, [2400, 0, 1], "2,400 transfers end around an idle; each ends the wait")

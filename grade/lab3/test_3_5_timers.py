@@ -179,7 +179,7 @@ def test_forty_vms_wake_in_time(bench: Bench) -> None:
     _timer_is_told(bench)
     chain = Chain.draw(bench.rng)
     machine = bench.boot(
-        chain.program(bench, _WAKES, count=40), options="when-done=exit", record=False
+        chain.program(bench, _WAKES, count=40), options="when-done=exit"
     )
     run_out(machine, 12)
     for vm in range(1, 41):

@@ -96,7 +96,7 @@ def test_a_guest_may_scribble_over_its_registers(bench: Bench) -> None:
     """A kernel that reads its own words back from a guest believes whatever the guest says."""
     chains = [Chain.draw(bench.rng) for _ in range(2)]
     machine = bench.boot(
-        *(chain.program(bench, _SCRIBBLE) for chain in chains), options="when-done=exit", record=False
+        *(chain.program(bench, _SCRIBBLE) for chain in chains), options="when-done=exit"
     )
     run_out(machine)
     for vm, chain in enumerate(chains, start=1):

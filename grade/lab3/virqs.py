@@ -16,6 +16,7 @@ from conf.qemu import EXIT_DONE, Module
 from conf.vdisk import Volume
 from grade.graded.bench import Bench
 from grade.graded.calls import Address, Calls, Result, Results
+from grade.graded.crossings import told
 from grade.harness.elf import Elf
 from grade.harness.machine import Machine
 from grade.harness.memory import KERNEL_BASE, PAGE
@@ -130,7 +131,8 @@ class Chain:
     def program(
         self, bench: Bench, body: str, count: int = 1, disks: tuple[str, ...] = (), memory: str = "1M"
     ) -> Module:
-        """A guest: `body` defines work(), which calls link_in; its chain is printed at the end."""
+        """A guest: `body` defines work(), which calls link_in; its chain is printed at the end,
+        and told at the gate."""
         text = _CHAIN % {"secret": self.secret} + body + _RUN
         return bench.program(text, count, memory=memory, disks=disks)
 
@@ -147,6 +149,8 @@ class Chain:
         said = f"[vm {vm}] witness {self.end(values)}"
         lines = [x for x in text.splitlines() if re.match(rf"(\[vm {vm}\]|vm {vm}:)", x)]
         holds(said in lines, what, said, " / ".join(lines[-3:]) or "nothing of it on the console")
+        holds(told(machine.trace, self.end(values)), f"VM {vm} itself has told so, at the gate",
+              f"{self.end(values):#x} in ebx", "no such crossing")  # fmt: skip
         holds(f"vm {vm}: terminated, status 0" in lines, f"VM {vm} ends by itself",
               "terminated, status 0", lines[-1])  # fmt: skip
 
@@ -157,6 +161,7 @@ run(void)
 {
 	work();
 	say_number("witness ", chain);
+	gate(VI_NULL, chain, ~chain);
 	return 0;
 }
 """
