@@ -141,6 +141,12 @@ driver_give_disk(struct vm *vm, u32 first, u32 blocks, u32 read_only, u32 under_
 	vm->disks = &disks;
 }
 
+u32
+driver_under_way(void)
+{
+	return disks.under_way;
+}
+
 /* xorshift32 [Marsaglia 2003]; `state` isn't 0. */
 static u32
 next_random(u32 *state)

@@ -31,6 +31,7 @@ SECTION = "lab3.html#exercise-3-7"
 PAGE = 4096
 READ, WRITE = 0, 1  # enum block_operation
 INFLIGHT = 32
+VREGS = 0x1000
 RUNNING = 3
 
 _IO = """
@@ -141,14 +142,16 @@ class Starts:
         self.records = Records(bench, memory=64)
         self.calls = self.records.calls
         self.records.note()
-        pages = self.calls.words([0x10000, 0, 0, 1, 0x11000, 0, 0, 0])
+        pages = self.calls.words([0x10000, 0, 0, 1, 0x11000, 0, 0, 0, VREGS, 0, 0, 1])
         self.page, self.other = (self.calls.data(PAGE, align=PAGE) for _ in range(2))
         self.calls.point(pages + 8, self.page)
         self.calls.point(pages + 24, self.other)
+        self.calls.point(pages + 40, self.other)
         self.calls.store(self.calls.address("driver_pages"), pages)
-        self.calls.store(self.calls.address("driver_page_count"), 2)
+        self.calls.store(self.calls.address("driver_page_count"), 3)
         self.vm = self.records.record(3)
         self.made: list[tuple[tuple[int, ...], int, Result, Result, Result, Address]] = []
+        self.under_way: list[tuple[int, Result]] = []  # before, and after
 
     def start(
         self, first: int, blocks: int, operation: int, disk: int, block: int, address: int,
@@ -163,6 +166,7 @@ class Starts:
         before = records.noted()
         result = calls.call("vdisk_start", self.vm, operation, element)
         after, request = records.noted(), calls.data(7 * 4)
+        self.under_way.append((under_way, calls.call("driver_under_way")))
         calls.copy(request, calls.address("driver_request"), 7 * 4)
         what = (first, blocks, operation, disk, block, address, tag)
         self.made.append((what, wanted, result, before, after, request))
@@ -170,13 +174,14 @@ class Starts:
     def check(self) -> None:
         """Compare results, and what went to the device."""
         results = self.calls.run()
-        for what, wanted, result, before, after, request in self.made:
+        for (what, wanted, result, before, after, request), (had, has) in zip(self.made, self.under_way):
             first, blocks, operation, disk, block, address, tag = what
             case = (f"vdisk_start of {'a write' if operation == WRITE else 'a read'} of block {block:#x}"
                     f" of disk {disk} (blocks {first:#x} to {first + blocks - 1:#x}) at {address:#x}")  # fmt: skip
             same(f"{case}: its result", results.signed(result), wanted)
             kinds = [kind for kind, _, _ in self.records.notes(results, results[before], results[after])]
             same(f"{case}: transfers that went to the queue", kinds.count(ENQUEUE), int(wanted == 0))
+            same(f"{case}: transfers under way", results[has], had + (wanted == 0))
             if wanted == 0:
                 page = results.at(self.page if address == 0x10000 else self.other) - (1 << 30)
                 found = results.words(request, 7)
@@ -203,7 +208,7 @@ def test_what_is_wrong_is_refused_and_starts_nothing(bench: Bench) -> None:
     starts.start(9, 8, READ, 1, 0, 0x10000, wanted=E_NOENT)
     starts.start(9, 8, READ, 0xFFFFFFFF, 0, 0x10000, wanted=E_NOENT)
     starts.start(9, 8, READ, 0, 0, 0x10004, wanted=E_INVAL)
-    starts.start(9, 8, READ, 0, 0, 0x1000, wanted=E_FAULT)
+    starts.start(9, 8, READ, 0, 0, VREGS, wanted=E_FAULT)
     starts.start(9, 8, WRITE, 0, 0, 0, wanted=E_FAULT)
     starts.start(9, 8, READ, 0, 0, 0x20000, wanted=E_FAULT)
     starts.start(9, 8, WRITE, 0, 1, 0x10000, shared=True, wanted=E_PERM)
