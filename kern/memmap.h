@@ -31,11 +31,11 @@ struct memory_region {
  *                   where it starts, or before, takes nothing
  * limit             machine address, page-aligned
  * out, out_max      receives page-aligned, disjoint ranges in ascending order,
- *                   none of them empty; those that don't fit in out_max are left
- *                   unused
+ *                   none of them empty. `out` may be worked in: where it gets full on
+ *                   the way ranges may be left out, whichever, but never all
  * Returns the number of ranges. A page is free if and only if every byte of it is;
- * its bytes may come from several lines of the map. With room in `out` for every
- * range that turns up on the way (RANGES_MAX is enough at boot) none is left out.
+ * its bytes may come from several lines of the map. With room for RANGES_MAX, as at
+ * boot, no range is left out.
  * Pure: touches nothing but `out`. Source: [MB 3.3], the memory map.
  */
 u32 memmap_usable(const struct memory_region *map, u32 map_count, const struct range *taken,

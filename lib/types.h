@@ -21,12 +21,13 @@ typedef int64_t i64;
 typedef u32 gva_t; /* guest virtual address: [0, memory size) */
 typedef u32 pa_t;  /* machine address of RAM or of a device below 4 GB */
 
-#define PAGE_SHIFT       12
-#define PAGE_SIZE        4096u
-#define PAGE_MASK        (PAGE_SIZE - 1)
-#define ARRAY_LEN(a)     (sizeof(a) / sizeof((a)[0]))
-#define ALIGN_DOWN(x, a) ((x) & ~((a)-1))
-#define ALIGN_UP(x, a)   (((x) + ((a)-1)) & ~((a)-1))
+#define PAGE_SHIFT   12
+#define PAGE_SIZE    4096u
+#define PAGE_MASK    (PAGE_SIZE - 1)
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+/* To a multiple of `a`, a power of two, in the type of `x`: a u64 stays one. */
+#define ALIGN_DOWN(x, a) ((x) & ~((__typeof__(x))(a)-1))
+#define ALIGN_UP(x, a)   ALIGN_DOWN((x) + ((a)-1), a)
 
 /* The smaller, the larger of two; each argument is evaluated once: it may be a
  * register that changes between two looks. */

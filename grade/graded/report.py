@@ -170,7 +170,7 @@ def _before_panic(test: TestResult) -> list[str]:
 
 def _help(test: TestResult, result: GradingResult, tries: int) -> Iterator[str]:
     exercise = result.exercise(test.exercise)
-    yield from _wrapped("read", test.section or exercise.section)
+    yield from _wrapped("read", _where(test.section or exercise.section))
     if tries >= HINT_FROM and test.verdict != INFRASTRUCTURE:
         yield from _wrapped(f"try {tries}", f"A hint: {exercise.hint}")
         place = test.breakpoint or (exercise.functions[0] if exercise.functions else "")
@@ -178,6 +178,12 @@ def _help(test: TestResult, result: GradingResult, tries: int) -> Iterator[str]:
             yield from _wrapped("stop at", f"break {place}  (in gdb, after make replay)")
     yield from _wrapped("again", test.rerun)
     yield from _wrapped("in gdb", test.replay)
+
+
+def _where(section: str) -> str:
+    """A section of the handouts, as a page and as a text of the tree."""
+    page = section.partition(".html")
+    return f"{section}, or handouts/{page[0]}.md" if page[1] else section
 
 
 def _block(label: str, lines: list[str]) -> Iterator[str]:
@@ -239,5 +245,5 @@ def _next(result: GradingResult, style: Style) -> Iterator[str]:
     what = " and ".join(exercise.functions)
     yield from _wrapped("next", f"{exercise.number} {exercise.title} ({left} points)")
     yield from _wrapped("write", f"{what} in {exercise.file}" if what else exercise.file)
-    yield from _wrapped("read", exercise.section)
+    yield from _wrapped("read", _where(exercise.section))
     yield from _wrapped("try", f"make grade EX={exercise.number}")
