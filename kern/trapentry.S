@@ -85,6 +85,15 @@ END(trap_common)
  * ebp leads a backtrace on: from ring 0 it points to two words as a call would leave
  * them, the interrupted ebp and above it the interrupted eip; from ring 3 there is
  * nothing that a backtrace could trust: ebp, or the first of the two words, is 0.
+ * The kernel stack at the call from ring 0, upwards:
+ *
+ *   esp ->  the frame's address                             the argument
+ *           ...                                             whatever else is needed
+ *   ebp ->  interrupted ebp, interrupted eip                for backtraces
+ *           edi esi ebp - ebx edx ecx eax                   the frame begins here
+ *           vector, error code, eip, cs, eflags             were there before
+ *           ...                                             what was interrupted
+ *
  * Source: [SDM3 6.12].
  */
 ENTRY(trap_entry)

@@ -255,7 +255,7 @@ def begin(session: Session) -> None:
         gdb.execute("thbreak main", to_string=True)
         gdb.execute("continue", to_string=True)
     if (function := os.environ.get("DENALI_BREAK", "")) and known(function):
-        print(f"The search may begin at `break {function}`.")
+        print(f"The search may begin at `break {function}`, then `denali back`.")
 
 
 def load() -> None:

@@ -161,9 +161,9 @@ class Calls:
         """Copy bytes within the kernel's memory, at this moment."""
         self.call("memcpy", to, source, length)
 
-    def run(self, seconds: float = 5.0, panics: bool = False) -> Results:
-        """Boot, make all calls, and stop the machine behind the last. With `panics` the kernel must
-        panic in one of them. A panic that isn't wanted, or a reset, raises Crashed and says in
+    def run(self, seconds: float = 5.0, panics: str = "") -> Results:
+        """Boot, make all calls, and stop the machine behind the last. With `panics`, which says
+        where, the kernel must panic in one of them. A panic that isn't wanted, or a reset, raises Crashed and says in
         which call; the kernel's time is limited to `seconds` of QEMU's CPU."""
         path = self._bench.folder() / "table"
         path.write_bytes(self._table())
@@ -215,13 +215,13 @@ class Calls:
         table = header + b"".join(self._calls) + words
         return table.ljust(self.data_at, b"\0") + bytes(self._data)
 
-    def _wait(self, machine: Machine, results: Results, seconds: float, panics: bool) -> None:
+    def _wait(self, machine: Machine, results: Results, seconds: float, panics: str) -> None:
         """Until the last call has returned, or the machine has ended."""
         budget = Budget(machine.pid, seconds)
         while machine.running():
             if results.done:
                 if panics:
-                    raise Wrong("the kernel must panic here, and say why", "a panic", "it went on")
+                    raise Wrong(f"the kernel must panic {panics}, and say why", "a panic", "it went on")
                 machine.qmp.command("stop")
                 return
             if spent := budget.spent():

@@ -228,7 +228,7 @@ class Misuse:
         uses = [self.frames.use(frame) for frame in (*self.got, self._freed)]
         before = calls.count
         self.frames.free(bad)
-        results = calls.run(panics=True)
+        results = calls.run(panics=f"at frame_free of {what}")
         where = calls.describe(results.made)
         holds(results.made == before, "the panic comes with the wrong frame_free", what, where)
         same("what frames are used for, before", listed(results, uses), [*self.uses, FREE])

@@ -229,7 +229,7 @@ def test_the_handler_has_a_known_state(bench: Bench) -> None:
     same("traps", len(traps), len(runs))
     for trap, (chosen, run) in zip(traps, runs):
         after = code.after(results, run)
-        what = f"after {flags(chosen)} when it trapped"
+        what = f"when it trapped with {flags(chosen)} set"
         same(f"flags in the handler, {what}", flags(trap.eflags & KNOWN), flags(0))
         same(f"flags behind it, {what}", flags(after.eflags), flags(chosen))
         chain = (run.before.ebp, results.at(run.code) + 2)

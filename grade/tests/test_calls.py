@@ -69,12 +69,12 @@ def test_a_panic_that_must_come_is_no_crash(bench: Bench) -> None:
     calls = Calls(bench)
     length = calls.call("strlen", calls.data(b"four\0"))
     calls.call("frame_free", 0)
-    results = calls.run(panics=True)
+    results = calls.run(panics="here")
     assert results[length] == 4 and results.made == 1
     calls = Calls(bench)
     calls.call("strlen", calls.data(b"\0"))
     with pytest.raises(Wrong, match="must panic"):
-        calls.run(panics=True)
+        calls.run(panics="here")
 
 
 def test_a_call_that_never_returns_is_a_timeout(bench: Bench) -> None:
