@@ -37,11 +37,13 @@ u64 clock_now(void);
 /*
  * Asks for one call of clock_expired at `deadline` (ns), in place of whatever
  * was asked for before, earlier or later; timer_deadline says what is asked for.
- * A past deadline comes at once; TIME_NEVER asks for none. The call never comes
- * before the deadline, and as soon after it as the timer (clock_rates.timer_khz)
- * allows. A deadline may be further away than one shot of the timer goes (2^32 - 1
- * ticks): then it takes several, as few as may be. Any deadline is possible, and any
- * rates of at least 1 MHz. Context: kernel, interrupts off; after lapic_init.
+ * A past deadline comes at once, like all by the timer's interrupt; TIME_NEVER asks for
+ * none (a shot that is under way may stay: timer_interrupt finds nothing to do). The call
+ * never comes before the deadline, and as soon after it as the timer
+ * (clock_rates.timer_khz) allows. A deadline may be further away than one shot of the
+ * timer goes (2^32 - 1 ticks): then it takes several, as few as may be. Any deadline is
+ * possible, and any rates of at least 1 MHz. Context: kernel, interrupts off; after
+ * lapic_init.
  */
 void timer_arm(u64 deadline);
 

@@ -54,6 +54,7 @@ struct driver_trap {
  * fault of ring 0 the code goes on at `driver_resume`. */
 extern struct driver_trap *driver_traps;
 extern u32 driver_traps_max, driver_traps_count, driver_resume;
+extern u32 driver_change; /* exclusive or, into edi of each frame: what returns has to show it */
 
 /* Leads the timer's vector to the kernel's handler for it without trap_entry. Context:
  * after desc_init. */

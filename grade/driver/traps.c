@@ -15,7 +15,7 @@ void __real_trap_dispatch(struct trapframe *frame);
 void __wrap_trap_dispatch(struct trapframe *frame);
 
 struct driver_trap *driver_traps;
-u32 driver_traps_max, driver_traps_count, driver_resume;
+u32 driver_traps_max, driver_traps_count, driver_resume, driver_change;
 
 #define LEAST_RAM (32u << 20) /* of any machine that the driver runs on */
 
@@ -52,6 +52,7 @@ __wrap_trap_dispatch(struct trapframe *frame)
 		panic("driver: more than %u traps", driver_traps_max);
 	driver_traps_count++;
 	note(trap, frame, __builtin_frame_address(0));
+	frame->edi ^= driver_change;
 	if (frame->vector == VECTOR_TIMER)
 		lapic_eoi();
 	if (frame->cs & 3)

@@ -29,7 +29,7 @@ from functools import cached_property
 
 from conf.qemu import EXIT_PANIC, Module
 from grade.graded.bench import Bench
-from grade.harness.elf import Elf
+from grade.harness.elf import PF_W, Elf
 from grade.harness.machine import Machine
 from grade.harness.memory import KERNEL_BASE, PAGE
 from grade.harness.serial import Budget
@@ -223,6 +223,7 @@ class Calls:
                 if panics:
                     raise Wrong(f"the kernel must panic {panics}, and say why", "a panic", "it went on")
                 machine.qmp.command("stop")
+                results.check_text()
                 return
             if spent := budget.spent():
                 what = f"{self.describe(results.made)}: it didn't return {spent}"
@@ -256,6 +257,17 @@ class Results:
     def done(self) -> bool:
         """Whether all have."""
         return self._word_of_table(_DONE) != 0
+
+    def check_text(self) -> None:
+        """Wrong if the kernel's code or constants, the driver's among them, are no longer those that
+        were linked: what it then says of itself means nothing."""
+        for segment in self._calls.kernel.segments:
+            if segment.vaddr >= KERNEL_BASE and not segment.flags & PF_W:
+                seen = self._memory.read(segment.vaddr - KERNEL_BASE, segment.filesz)
+                differ = (n for n, byte in enumerate(segment.data) if seen[n] != byte)
+                if seen != segment.data:
+                    raise Wrong("the kernel changes its own code or constants", "no change",
+                                f"a change at {segment.vaddr + next(differ):#x}")  # fmt: skip
 
     def __getitem__(self, result: Result) -> int:
         """A 32-bit result."""

@@ -102,11 +102,19 @@ def _read_folder(folder: Path) -> Submission:
                 continue
             if any(parent.is_symlink() for parent in path.parents if folder in parent.parents):
                 continue
+            if _is_staffs(str(path.relative_to(folder))):
+                continue
             regular = stat.S_ISREG(facts.st_mode)
             small = regular and facts.st_size <= FILE_BYTES
             content = path.read_bytes() if small else None
             found.add(str(path.relative_to(folder)), regular, facts.st_size, content)
     return found
+
+
+def _is_staffs(name: str) -> bool:
+    """Whether a tree has it from the staff: nothing of a submission, and not worth a word."""
+    owned = {file for lab in labs(ROOT) for file in load(lab, ROOT).hole_files}
+    return name not in owned and name != submission.LOCAL and (ROOT / name).is_file()
 
 
 def _read_archive(path: Path) -> Submission:

@@ -237,6 +237,8 @@ def test_memory_above_4_gb_stays_there(bench: Bench) -> None:
         Map((low, (4 * GB + 32 * MB, 8 * MB, RAM), (8 * GB + 2 * MB, MB, RESERVED))),
         Map((low, (END - 16 * MB, 32 * MB, RAM))),
         Map((low, (END - 16 * MB, 32 * MB, RESERVED), (3 * MB, END - PAGE, RESERVED))),
+        Map((low, (3 * MB, END - 3 * MB, RESERVED))),
+        Map(((MB, END - MB, RAM),), limit=64 * MB),
         Map(((MB, END - 1, RAM),), limit=64 * MB),
         Map(((0, 8 * GB, RAM),), ((4 * GB, 5 * GB), (2 * MB, 4 * GB + MB))),
         Map(((LIMIT - MB, 8 * MB, RAM),)),

@@ -189,14 +189,15 @@ def test_exceptions_with_and_without_an_error_code(bench: Bench) -> None:
     """The processor pushes an error code for some exceptions only, and iret doesn't take it away."""
     code = Code(bench)
     made = []
-    for _ in range(2):
+    for change in (0, bench.rng.getrandbits(32)):
+        code.calls.store(code.calls.address("driver_change"), change)
         for fault in faults(code):
             place = code.place(fault[1])
-            made.append((fault, code.run(place, fault[5], len(fault[1]))))
+            made.append((fault, code.run(place, fault[5], len(fault[1])), change))
     results = code.calls.run()
     traps = code.traps(results)
-    same("traps", [trap.vector for trap in traps], [fault[2] for fault, _ in made])
-    for trap, ((name, text, vector, error, behind, _), run) in zip(traps, made):
+    same("traps", [trap.vector for trap in traps], [fault[2] for fault, _, _ in made])
+    for trap, ((name, text, vector, error, behind, _), run, change) in zip(traps, made):
         before, after = code.before(results, run), code.after(results, run)
         same(f"vector and error code of {name}", (trap.vector, trap.error), (vector, error))
         eip = results.at(run.code) + (len(text) if behind else 0)
@@ -205,7 +206,9 @@ def test_exceptions_with_and_without_an_error_code(bench: Bench) -> None:
         holds(trap.general == before.general(), f"registers in the frame of {name}",
               named(before.general()), named(trap.general))  # fmt: skip
         same(f"flags in the frame of {name}", flags(trap.words[12] & ~RF), flags(before.eflags))
-        same(f"registers behind {name}", named(after.general()), named(before.general()))
+        left = before.general() | {"edi": before.edi ^ change}
+        what = f"registers behind {name}" + (", whose handler has changed edi in the frame" if change else "")
+        same(what, named(after.general()), named(left))
         same(f"stack pointer behind {name}", after.esp, before.esp)
         same(f"flags behind {name}", flags(after.eflags & ~RF), flags(before.eflags))
 

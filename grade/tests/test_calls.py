@@ -110,3 +110,11 @@ def test_the_whole_kernel_is_there_before_the_first_call(bench: Bench) -> None:
     results = calls.run()
     assert results.word(results[frame] + KERNEL_BASE) == 0x12345678
     assert "1 of 1 started" in results.machine.serial.text()
+
+
+def test_a_kernel_that_writes_over_code_is_no_witness(bench: Bench) -> None:
+    """The driver's own code lies there: who changes that makes it say anything."""
+    calls = Calls(bench)
+    calls.store(calls.address("driver_counter"), 0xC3C3C3C3)
+    with pytest.raises(Wrong, match="code or constants"):
+        calls.run()

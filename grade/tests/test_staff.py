@@ -22,7 +22,7 @@ from grade.graded.assemble import graft, taken, whole
 from grade.graded.handin import HandinError, Submission
 from grade.graded.results import ExerciseResult, GradingResult, TestResult
 from grade.harness.keeper import make_folder, remove_folder
-from labs.course import load
+from labs.course import labs, load
 from labs.stage import write_stage
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -138,6 +138,16 @@ def test_local_h_only_declares(what: str) -> None:
     """The record of a VM contains its struct, so it is compiled into the grader's driver."""
     found = list(local_header.faults(_GUARDED % (DECLARES | REWRITES)[what]))
     assert bool(found) == (what in REWRITES), found
+
+
+@pytest.mark.parametrize("lab", labs())
+def test_a_folder_gives_what_an_archive_gives(tmp_path: Path, lab: int) -> None:
+    """A tree has hundreds of the staff's sources; none of a student's may be lost among them."""
+    write_stage(tmp_path / "tree", lab, ())
+    (tmp_path / "tree/kern/mine.c").write_text("int mine;\n")
+    found = handin.read(tmp_path / "tree")
+    mine = {name for n in range(1, lab + 1) for name in load(n).hole_files} | {"kern/local.h", "kern/mine.c"}
+    assert set(found.files) == mine and not found.refused
 
 
 def test_staff_files_stay_the_staffs(tmp_path: Path) -> None:
