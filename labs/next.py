@@ -196,6 +196,8 @@ def step(lab: int, wanted: int, from_reference: bool) -> None:
     verb = f"Lab {wanted}" if wanted != lab else f"Corrections to lab {lab}"
     commit(tree, target, f"{verb}, with what was written so far\n")
     print(f"lab {wanted}: the tree is the course's now, with your files in it")
+    if wanted != lab:
+        print(f"read handouts/lab{wanted}.md; exercises: {', '.join(load(wanted, ROOT).hole_files)}")
     if reference:
         print(f"the files with exercises are the solution of lab {lab}; yours: git show HEAD^1:FILE")
     if changed:

@@ -60,21 +60,25 @@ def build(what: Plan, compiler: str, jobs: int, copy: Path) -> None:
     """Build, and copy what was built into `copy`. BuildError with the compiler's messages."""
     with locked(what.folder):
         variables = [f"LAB={what.stage}", f"O={what.folder}", f"CC={compiler}", "SETUP=no"]
-        line = ["make", "-s", "-C", str(ROOT), "--no-print-directory", f"-j{jobs}", *variables]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
-        result = subprocess.run(
-            [*line, *_GOALS],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-            env=environment,
-        )
-        if result.returncode != 0:
-            raise BuildError(messages(result.stdout))
+        line = ["make", "-s", "-C", str(ROOT), "--no-print-directory", *variables]
+        if _make([*line, f"-j{jobs}"]).returncode != 0:
+            result = _make(line)  # once more, one thing at a time: messages of several would mix
+            if result.returncode != 0:
+                raise BuildError(messages(result.stdout))
         take(ROOT / what.folder, copy)
+
+
+def _make(line: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*line, *_GOALS],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+        env={k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))},
+    )
 
 
 def take(built: Path, copy: Path) -> None:

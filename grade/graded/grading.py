@@ -89,12 +89,17 @@ def grade_tree(
     return result
 
 
-def not_built(lab: int, key: str, output: str, compiler: str) -> GradingResult:
-    """The result of a tree that doesn't build: no points, and what the compiler said."""
+def not_built(
+    lab: int, key: str, output: str, compiler: str, exercises: Collection[str] | None = None
+) -> GradingResult:
+    """The result of a tree that doesn't build: no points, and what the compiler said. `exercises`:
+    those that were asked for (None: all)."""
     spec = load(lab, ROOT)
     result = _empty(spec, key, compiler)
     result.built, result.build_output = False, output
-    result.exercises = [_exercise(spec, exercise.number) for exercise in spec.exercises]
+    numbers = [e.number for e in spec.exercises if exercises is None or e.number in exercises]
+    result.exercises = [_exercise(spec, number) for number in numbers]
+    result.complete = exercises is None
     for exercise in result.exercises:
         exercise.verdict = NO_BUILD
     return result

@@ -31,9 +31,9 @@ class History:
 
     def note(self, result: GradingResult) -> None:
         """Take in a grading. A stub that still stands is no try; nor is what says nothing of the
-        code. An exercise of which only some tests ran keeps its points."""
+        code. An exercise of which only some tests ran keeps its points, and so does what doesn't build."""
         for exercise in result.exercises:
-            if exercise.verdict != INFRASTRUCTURE and exercise.whole:
+            if exercise.verdict not in (INFRASTRUCTURE, NO_BUILD) and exercise.whole:
                 self.points[exercise.number] = exercise.points
         for test in result.tests:
             if test.verdict == PASS:

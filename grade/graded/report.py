@@ -87,7 +87,8 @@ def _table(result: GradingResult, before: History, style: Style) -> Iterator[str
     yield style.paint(_fit(f"Lab {result.lab}  {result.title}", WIDTH), "1")
     yield ""
     for exercise in result.exercises:
-        yield _row(exercise, before.gain(exercise.number, exercise.points), style)
+        gain = before.gain(exercise.number, exercise.points) if result.built else None
+        yield _row(exercise, gain, style)
     yield ""
     bar = style.bar(result.points, result.possible)
     score = f"{result.points:3}/{result.possible}"
@@ -107,7 +108,7 @@ def _row(exercise: ExerciseResult, gain: int | None, style: Style) -> str:
 
 
 def _gain_text(result: GradingResult, before: History) -> str:
-    gains = [before.gain(e.number, e.points) for e in result.exercises if e.whole]
+    gains = [before.gain(e.number, e.points) for e in result.exercises if e.whole and result.built]
     known = [gain for gain in gains if gain is not None]
     if not known:
         return ""
@@ -235,6 +236,7 @@ def _next(result: GradingResult, style: Style) -> Iterator[str]:
     if exercise is None:
         if result.complete:
             yield style.paint(f"   Lab {result.lab} is done: every point of it.", "1")
+            yield "   Then: the questions, make handin, and make next-lab."
         return
     missing = exercise.verdict.removeprefix(NEEDS)
     if exercise.verdict.startswith(NEEDS) and missing not in {e.number for e in result.exercises}:

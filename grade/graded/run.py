@@ -82,7 +82,7 @@ def _grade(
         )
     except build.BuildError as error:
         text = printable(str(error), 20000)
-        result = not_built(arguments.lab, key, text, arguments.cc)
+        result = not_built(arguments.lab, key, text, arguments.cc, numbers)
     finally:
         remove_folder(copy)
         progress.clear()

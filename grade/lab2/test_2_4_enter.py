@@ -9,6 +9,7 @@ has them as the processor had them.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grade.graded.bench import Bench
@@ -17,7 +18,7 @@ from grade.graded.marks import exercise, points, rule
 from grade.harness.elf import Image, Segment, code
 from grade.harness.machine import Machine
 from grade.harness.memory import PAGE
-from grade.harness.verdict import holds, same
+from grade.harness.verdict import Crashed, Wrong, holds, same
 from grade.lab2.vms import IMAGE_BASE, MB
 
 pytestmark = exercise("2.4")
@@ -39,6 +40,7 @@ _TWICE = bytes.fromhex("cd80 b802000000 cd80")
 
 FIXED, IF = 1 << 1, 1 << 9
 FREE = 0x0CD5 | 1 << 21  # EFLAGS_GUEST: CF PF AF ZF SF DF OF, ID
+VM = 1 << 17
 CLOSED = {"TF": 8, "IOPL 1": 12, "IOPL 2": 13, "NT": 14, "RF": 16, "VM": 17, "AC": 18, "VIF": 19, "VIP": 20}
 
 
@@ -123,9 +125,19 @@ def test_registers_are_the_frames(bench: Bench) -> None:
 )
 def test_flags_are_the_guests_to_choose_but_few(bench: Bench) -> None:
     """With IOPL 3 ring 3 turns interrupts off; with TF, NT or AC it disturbs whoever comes next."""
-    entries, chosen = Entries(bench, 40), [0, FREE, 0xFFFFFFFF, 0xFFFFFFFF ^ FREE, FIXED]
-    chosen += [1 << bit for bit in CLOSED.values()]
+    chosen = [0, FREE, 0xFFFFFFFF, 0xFFFFFFFF ^ FREE, FIXED, *(1 << bit for bit in CLOSED.values())]
     chosen += [bench.rng.getrandbits(32) for _ in range(40 - len(chosen))]
+    check_flags(bench, [flags & ~VM for flags in chosen])
+    try:  # last, as ring 3 is another mode then, in which nothing else can be seen
+        check_flags(bench, [flags | VM for flags in chosen])
+    except Crashed:
+        raise Wrong("flags that no guest may have, with VM (bit 17) set in the frame", "clear",
+                    "virtual-8086 mode, or the machine's end") from None  # fmt: skip
+
+
+def check_flags(bench: Bench, chosen: Sequence[int]) -> None:
+    """Enter with these in the frame, and look at what ring 3 has of them."""
+    entries = Entries(bench, len(chosen))
     for flags in chosen:
         entries.enter(eflags=flags)
     for entry, trap, results in entries.run():
