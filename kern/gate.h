@@ -25,11 +25,11 @@ void gate_init(void);
 
 /*
  * Carries out the virtual instruction whose number is in the saved eax of `vm` (the
- * running VM), and puts its result there. eax may be anything:
+ * running VM), and puts its result there. eax may be anything. The first that fits:
+ * - a number from VI_SUPERVISOR up to VI_COUNT (not included) gives -E_PERM to any VM but
+ *   SUPERVISOR, whether or not there is such an instruction;
  * - a number that no instruction has gives -E_NOSYS: VI_COUNT or above, as an unsigned
- *   number, or one that no file registered (instructions[number] is NULL);
- * - a number from VI_SUPERVISOR up to VI_COUNT gives -E_PERM to any VM but SUPERVISOR,
- *   whether or not there is such an instruction.
+ *   number, or one that no file registered (instructions[number] is NULL).
  * Then nothing else has happened. Only the instruction itself changes any other register.
  */
 void gate_dispatch(struct vm *vm);

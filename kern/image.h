@@ -39,13 +39,14 @@ struct image {
  * Program headers that aren't PT_LOAD, or have no bytes in memory, say nothing, and are
  * passed over. Each of the others is a segment, in their order, writable if it has PF_W; it
  * is refused unless
- * - it has at most as many bytes in the file as in memory, and these lie within the file;
+ * - it has at most as many bytes in the file as in memory, and these lie within the file
+ *   (where there are none, their offset may be anything, or be refused);
  * - it lies from IMAGE_BASE up to GUEST_LIMIT, its end included;
  * - no page has bytes of it and of an earlier segment;
  * - there are at most SEGMENTS_MAX.
  * The entry point lies from IMAGE_BASE up to the highest end of a segment, not included.
- * Returns 0, or -E_IMAGE with *why set to what is wrong, in words; then `image` may hold
- * anything. Pure but for *image and *why.
+ * Returns 0, whatever *why is then; or -E_IMAGE with *why set to what is wrong, in words,
+ * whatever `image` holds then. Pure but for *image and *why.
  * Source: [ELF] chapters 1 and 2.
  */
 int image_check(struct image *image, const char **why);

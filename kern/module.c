@@ -137,8 +137,10 @@ check(struct module *m)
 
 	if (!module_is_image(m))
 		return NULL;
-	image_check(&m->image, &bad);
-	if (!bad && m->image.end > m->memory_size)
+	if (image_check(&m->image, &bad) < 0)
+		return bad;
+	bad = NULL; /* it may hold anything after a success */
+	if (m->image.end > m->memory_size)
 		bad = "the image is larger than the VM's memory";
 	if (!bad && m->kind == MODULE_SUPERVISOR && m->count != 1)
 		bad = "there is one supervisor at most";

@@ -72,6 +72,13 @@ class Address:
         return Address(self.offset + more)
 
 
+@dataclass(frozen=True)
+class Remark:
+    """What is told of a call besides its arguments."""
+
+    text: str
+
+
 Value = int | Result | Address
 Argument = Value | tuple[Value, ...]
 
@@ -99,7 +106,7 @@ class Calls:
         self._memory, self._whole, self._record = memory, whole, record
         self._modules, self._options = modules, options
         self._calls: list[bytes] = []
-        self._texts: list[tuple[str, tuple[Value, ...]]] = []
+        self._texts: list[tuple[str, tuple[Value | Remark, ...]]] = []
         self._data = bytearray()
         self._words: list[int] = []
 
@@ -161,6 +168,11 @@ class Calls:
         """Copy bytes within the kernel's memory, at this moment."""
         self.call("memcpy", to, source, length)
 
+    def remark(self, text: str) -> None:
+        """Add to the last call what its arguments don't tell; `describe` says it."""
+        name, values = self._texts[-1]
+        self._texts[-1] = (name, (*values, Remark(text)))
+
     def run(self, seconds: float = 5.0, panics: str = "") -> Results:
         """Boot, make all calls, and stop the machine behind the last. With `panics`, which says
         where, the kernel must panic in one of them. A panic that isn't wanted, or a reset, raises Crashed and says in
@@ -186,7 +198,9 @@ class Calls:
         if number >= len(self._texts):
             return "after the last call"
         name, values = self._texts[number]
-        return f"in call {number + 1}: {name}({', '.join(_text(value) for value in values)})"
+        words = ", ".join(_text(value) for value in values if not isinstance(value, Remark))
+        remarks = "".join(f" {value.text}" for value in values if isinstance(value, Remark))
+        return f"in call {number + 1}: {name}({words}){remarks}"
 
     @property
     def count(self) -> int:

@@ -30,6 +30,7 @@ HINT_FROM = 3  # failed tries of a test before the report helps further
 _IN_FULL = 4  # failures that are told in full; the others have a line each
 _LABEL = 12
 _CONSOLE = 8  # lines
+_CONSOLE_OF_A_FAILURE = 3  # where what was seen is told already
 _COLOURS = {PASS: "32", PARTLY: "33", "fail": "31", "timeout": "31", "crash": "31", NO_BUILD: "31"}
 
 
@@ -93,6 +94,8 @@ def _table(result: GradingResult, before: History, style: Style) -> Iterator[str
     bar = style.bar(result.points, result.possible)
     score = f"{result.points:3}/{result.possible}"
     yield f"  {'total':29}{bar} {score:>7} {_gain_text(result, before)}".rstrip()
+    if open_ones := sum(test.possible for test in result.tests if test.verdict == INFRASTRUCTURE):
+        yield f"  {open_ones} of these could not be judged: that is the grader's fault; tell the staff"
 
 
 def _row(exercise: ExerciseResult, gain: int | None, style: Style) -> str:
@@ -158,8 +161,8 @@ def _failure(test: TestResult, result: GradingResult, tries: int, style: Style) 
     yield from _wrapped("seen", test.seen)
     yield from _block("backtrace", test.backtrace)
     yield from _block("crossings", test.crossings)
-    if test.verdict != "fail" or not test.expected:
-        yield from _block("console", _before_panic(test)[-_CONSOLE:])
+    lines = _CONSOLE if test.verdict != "fail" or not test.expected else _CONSOLE_OF_A_FAILURE
+    yield from _block("console", _before_panic(test)[-lines:])
     yield from _help(test, result, tries)
 
 

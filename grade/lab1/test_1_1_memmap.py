@@ -229,7 +229,8 @@ def test_pages_are_whole(bench: Bench) -> None:
     breakpoint="memmap_usable",
 )
 def test_memory_above_4_gb_stays_there(bench: Bench) -> None:
-    """An address cut to 32 bits names a byte of somebody else's at the bottom of memory."""
+    """An address cut to 32 bits names a byte of somebody else's at the bottom of memory; so does a sum
+    that passes 2^64."""
     rng = bench.rng
     low = (MB, 15 * MB, RAM)
     maps = [

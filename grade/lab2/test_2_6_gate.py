@@ -56,6 +56,7 @@ class Gate:
         self.calls.copy(registers, self.calls.words(before), 4 * len(FRAME))
         self.calls.store(self.calls.address("driver_probe_result"), result)
         self.calls.call("gate_dispatch", self._vms[vm])
+        self.calls.remark(f"with {number:#x} in eax of VM {vm}")
         after = self.calls.data(4 * len(FRAME))
         self.calls.copy(after, registers, 4 * len(FRAME))
         probes = self.calls.load(self.calls.address("driver_probe_count"))
@@ -71,6 +72,10 @@ def expected(one: Dispatch) -> tuple[int, bool]:
     return E_NOSYS, False
 
 
+def _signed(value: int) -> int:
+    return value - (1 << 32) if value >> 31 else value
+
+
 def check(gate: Gate, results: Results) -> int:
     """All dispatches against the model. Gives how many instructions were carried out."""
     carried = 0
@@ -79,7 +84,7 @@ def check(gate: Gate, results: Results) -> int:
         value, runs = expected(one)
         carried += runs
         after = results.words(one.after, len(FRAME))
-        same(f"eax after {what}", after[EAX], value & 0xFFFFFFFF)
+        same(f"eax after {what}", _signed(after[EAX]), value)
         for name, was, now in zip(FRAME, one.before, after):
             if name != "eax":
                 same(f"{name} after {what}", now, was)
