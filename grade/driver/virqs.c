@@ -4,6 +4,7 @@
  * for. The linker leads the kernel's calls of four functions here (--wrap).
  */
 #include "grade/driver/virqs.h"
+#include "kern/clock.h"
 #include "kern/kernel.h"
 #include "kern/run.h"
 #include "kern/timerq.h"
@@ -161,15 +162,22 @@ u64
 driver_timers_cost(u32 count, u32 seed)
 {
 	struct vm *extra = &vm_table[count + 1];
-	u64 ticks = 0;
+	u64 ticks = 0, first = TIME_NEVER;
+	bool right;
 
-	for (u32 i = 1; i <= count; i++)
-		timerq_insert(&vm_table[i], 1 + (u64)next_random(&seed));
+	for (u32 i = 1; i <= count; i++) {
+		u64 deadline = 1 + (u64)next_random(&seed);
+
+		timerq_insert(&vm_table[i], deadline);
+		first = MIN(first, deadline);
+	}
+	right = timerq_next() == first;
 	for (u32 i = 0; i < ROUNDS; i++) {
 		struct vm *other = &vm_table[1 + next_random(&seed) % count];
 		u64 begin = rdtsc();
 
 		timerq_insert(extra, 1 + (u64)next_random(&seed));
+		timerq_expire(timerq_next() - 1); /* nobody's time has come */
 		timerq_cancel(other);
 		timerq_insert(other, 1 + (u64)next_random(&seed));
 		timerq_cancel(extra);
@@ -177,5 +185,5 @@ driver_timers_cost(u32 count, u32 seed)
 	}
 	for (u32 i = 1; i <= count; i++)
 		timerq_cancel(&vm_table[i]);
-	return ticks;
+	return right ? ticks : 0;
 }
