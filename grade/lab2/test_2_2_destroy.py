@@ -140,6 +140,24 @@ def test_a_budget_bounds_each_call(bench: Bench) -> None:
     """A VM of 16 MB that is freed at one go holds up ten thousand others."""
     for budget in (TABLE_COST + 1, bench.rng.randrange(TABLE_COST + 2, 40), 64):
         check_budget(bench, budget)
+    check_tables(bench, 64)
+
+
+def check_tables(bench: Bench, budget: int) -> None:
+    """A space of many page tables, each with a single page: the looks are what costs."""
+    vms, tables = Vms(bench, 120), 40
+    space = Space(vms, 1)
+    for i in range(tables):
+        space.own((2 + i) * 4 * MB + bench.rng.randrange(ENTRIES) * PAGE)
+    vms.calls.call("driver_vm_set_frames", space.vm, tables)
+    slices = [(space.destroy(budget), vms.count(GUEST)) for _ in range(2 * tables)]
+    results = vms.calls.run()
+    left, most = tables, budget // (TABLE_COST + 1)
+    for number, (_, now) in enumerate(slices, 1):
+        given, left = left - results[now], results[now]
+        holds(given <= most, f"pages given back by call {number}, with {budget} units, each page in a table"
+              f" of its own, which costs {TABLE_COST} to look through", f"at most {most}", given)  # fmt: skip
+    same("pages left in the end", left, 0)
 
 
 def check_budget(bench: Bench, budget: int) -> None:

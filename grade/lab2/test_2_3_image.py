@@ -116,6 +116,7 @@ def test_right_images_are_understood(bench: Bench) -> None:
         Image(0x200F, [code(b"one byte will do"), replace(code(b"x"), vaddr=0x3000)]),
         Image(0x2000, [Segment(IMAGE_BASE, PAGE, PAGE, data=bytes(PAGE)), tail]),
         Image(0x2000, [Segment(IMAGE_BASE + PAGE * i, 1, PAGE, data=b"x") for i in range(8)]),
+        Image(0x3000, [code(b"the entry lies behind this"), replace(tail, vaddr=0x5000)]),
         *(some_image(bench.rng) for _ in range(40)),
     ]
     last = len(made[0].build())
@@ -135,9 +136,11 @@ def test_right_images_are_understood(bench: Bench) -> None:
 class Behind(Image):
     """An image whose program headers are its last bytes."""
 
+    askew = 0  # how far from a multiple of 4
+
     def build(self) -> bytes:
         first = replace(Image(**vars(self)), cut=None).build()
-        first += bytes(-len(first) % 4)
+        first += bytes(-len(first) % 4 + self.askew)
         table = first[52 : 52 + 32 * len(self.segments)]
         whole = bytearray(first + table)
         whole[28:32] = struct.pack("<I", len(first))  # the header's word for where they are
@@ -148,6 +151,12 @@ def behind(image: Image, missing: int) -> Image:
     """`image` with its program headers at its end, of which the last bytes are missing."""
     made = Behind(**vars(image))
     return replace(made, cut=len(made.build()) - missing)
+
+
+class Askew(Behind):
+    """The same, where no word may lie."""
+
+    askew = 2
 
 
 def check_refused(bench: Bench, good: Image, bad: Mapping[str, Image]) -> None:
@@ -190,6 +199,7 @@ def _headers(good: Image, table: int) -> dict[str, Image]:
         "program headers that wrap": replace(good, phoff=0xFFFFFFE0),
         "program headers just past the end": replace(good, phnum=0xFFFF),
         "program headers askew": replace(good, phoff=54),
+        "complete program headers, but askew": Askew(**vars(good)),
         "program headers of no size": replace(good, phentsize=0),
         "program headers of another size": replace(good, phentsize=40),
         "entry behind the last segment": replace(good, entry=_end(good)),
@@ -237,6 +247,9 @@ def _segments(rng: random.Random, text: Segment, data: Segment) -> dict[str, Seq
         "it is on a page of another": [replace(data, vaddr=text.vaddr + text.memsz)],
         "it ends on a page of another": [replace(data, vaddr=0x4FFF, memsz=2), replace(data, vaddr=0x5FF0)],
         "another lies within it": [replace(data, vaddr=0x4000, memsz=0x10000), replace(data, vaddr=0x8000)],
+        "it overlaps the one before the last": [
+            replace(data, memsz=PAGE), replace(data, vaddr=0x9000), replace(data, vaddr=0x5800)],
+        "it overlaps the first": [data, replace(data, vaddr=0x9000), replace(text, vaddr=text.vaddr + 8)],
         "it lies around an earlier one": [replace(data, vaddr=IMAGE_BASE, memsz=0x10000)],
         "it is the ninth": pages,
     }  # fmt: skip
