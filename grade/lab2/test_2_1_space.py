@@ -12,8 +12,27 @@ from grade.graded.marks import exercise, points, rule
 from grade.harness.memory import KERNEL_BASE, PAGE, Memory, Space
 from grade.harness.verdict import holds, same
 from grade.lab2.vms import (
-    DIRECTORY, E_NOMEM, ENTRIES, GUEST, GUEST_LIMIT, IMAGE_BASE, KERNEL_FIRST, LAST, MB, P, RIGHTS,
-    TABLE, U, VREGS_BASE, VREGS_USE, Vms, W, entries, seen, words_of,
+    DIRECTORY,
+    ENTRIES,
+    E_NOMEM,
+    GUEST,
+    GUEST_LIMIT,
+    IMAGE_BASE,
+    KERNEL_FIRST,
+    LAST,
+    MB,
+    P,
+    RIGHTS,
+    TABLE,
+    U,
+    VREGS_BASE,
+    VREGS_USE,
+    W,
+    Vms,
+    entries,
+    same_counts,
+    seen,
+    words_of,
 )  # fmt: skip
 
 pytestmark = exercise("2.1")
@@ -78,8 +97,7 @@ def test_new_space_holds_nothing_but_its_registers(bench: Bench) -> None:
     same("frames of eight spaces, three each, no two the same", len(frames), 24)
     same("what directory and register page are frames of",
          [seen(results, pair) for pair in uses], [[DIRECTORY, VREGS_USE]] * 8)  # fmt: skip
-    same("frames free, guests', registers', directories', tables'",
-         seen(results, counts), [40, 0, 8, 8, 8])  # fmt: skip
+    same_counts("with eight spaces", seen(results, counts), [40, 0, 8, 8, 8])
 
 
 def map_pages(vms: Vms, vm: Result, count: int) -> dict[int, tuple[Result, int, int]]:
@@ -96,13 +114,20 @@ def map_pages(vms: Vms, vm: Result, count: int) -> dict[int, tuple[Result, int, 
     return mapped
 
 
+def _rights(entry: int) -> str:
+    return " ".join(name for name, bit in (("P", P), ("W", W), ("U", U)) if entry & bit)
+
+
 def check_reach(memory: Memory, space: Space, expected: dict[int, tuple[int, int]]) -> set[int]:
     """What ring 3 reaches in `space` is just what was mapped; the frames."""
     reached = [page for page in space.pages() if page.user or page.va < KERNEL_BASE]
     same("pages that ring 3 reaches", [page.va for page in reached], sorted(expected))
     for page in reached:
         rights, secret = expected[page.va]
-        same(f"ring 3 may write at {page.va:#x}", page.writable, bool(rights & W))
+        table = memory.word(space.directory + (page.va >> 22) * 4)
+        entry = memory.word((table & ~0xFFF) + (page.va >> 12 & 1023) * 4)
+        holds(page.writable == bool(rights & W), f"ring 3 may write at {page.va:#x}", bool(rights & W),
+              f"{page.writable}: the table's entry has {_rights(table)}, the page's {_rights(entry)}")  # fmt: skip
         same(f"the word that stands at {page.va:#x}", memory.word(page.pa), secret)
     return {page.pa for page in reached} | {space.directory, *space.tables()}
 
@@ -161,8 +186,8 @@ def check_running_out(bench: Bench, frames: int) -> None:
     for error, its_directory, its_vregs, counts in tries:
         same(f"result of space_create, with {frames} frames left", results.signed(error), E_NOMEM)
         same("vm->directory and vm->vregs then", seen(results, [its_directory, its_vregs]), [0, 0])
-        same("frames free, guests', registers', directories', tables' then",
-             seen(results, counts), [frames, 0, 1, 1, 1])  # fmt: skip
+        same_counts(f"with one space, and another that found {frames} frames", seen(results, counts),
+                    [frames, 0, 1, 1, 1])  # fmt: skip
     kernel = results.words(vms.calls.address("kernel_directory"), ENTRIES)
     check_new(results, results[directory] - KERNEL_BASE, results[vregs], kernel)
 

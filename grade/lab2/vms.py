@@ -81,6 +81,16 @@ def seen(results: Results, wanted: Sequence[Result]) -> list[int]:
     return [results[one] for one in wanted]
 
 
+_COUNTED = ("registers' pages", "page directories", "page tables", "guests' pages", "free frames")
+
+
+def same_counts(when: str, counts: Sequence[int], expected: Sequence[int]) -> None:
+    """Wrong unless Vms.counts gave what is expected; free frames are told last: they say least."""
+    order = (2, 3, 4, 1, 0)
+    for name, i in zip(_COUNTED, order):
+        same(f"{name}, {when}", counts[i], expected[i])
+
+
 def entries(results: Results, table: int) -> list[int]:
     """The entries of a directory or table, at a machine address."""
     return results.words(table + KERNEL_BASE, ENTRIES)
