@@ -31,8 +31,9 @@ int vdisk_start(struct vm *vm, enum block_operation operation, const struct disk
 
 struct vdisk_transfer;
 
-/* Ends an active transfer with `status`: its VM, if it lives, will be told; a VM
- * that is ending goes on with that when its last transfer has ended. */
+/* Ends an active transfer with `status`: it is no longer active, and counted
+ * (vdisk_count_end), whoever's it is. Its VM, if it lives, will be told; a VM that is
+ * ending goes on with that when its last transfer has ended. */
 void vdisk_finish(struct vdisk_transfer *transfer, i32 status);
 
 /*

@@ -54,6 +54,7 @@ class Deliveries:
                       rng.getrandbits(32), rng.getrandbits(32), int(in_idle))  # fmt: skip
         frame = [rng.getrandbits(32) for _ in FRAME]
         page = [rng.getrandbits(32) for _ in range(PAGE_WORDS)]
+        page[HANDLER] = rng.choice((page[HANDLER], 0, 4, 0xFFF, 0x40100000, 0xFFFFFFFF))
         page[ENABLE] = rng.choice((1, 1, 0x100, rng.getrandbits(32) | 1)) if enabled else 0
         content = calls.words(page, align=4096)
         calls.call("driver_set_vregs", vm, content)

@@ -147,12 +147,19 @@ def _timer_is_told(bench: Bench) -> None:
     """An insert of a deadline before the one that the timer has makes the kernel look again."""
     records = Records(bench)
     calls, deadline = records.calls, 1 << 50
+    calls.call("deadline_search")
+    nothing = calls.load(calls.address("deadline_stale"))
+    calls.call("timerq_insert", records.record(3), wide(records.rng.randrange(1, 1000)))
+    first = calls.load(calls.address("deadline_stale"))
+    calls.call("timerq_cancel", records.record(3))
     calls.call("timerq_insert", records.record(1), wide(deadline))
     calls.call("deadline_search")
     before = calls.load(calls.address("deadline_stale"))
     calls.call("timerq_insert", records.record(2), wide(records.rng.randrange(1, 1000)))
     after = calls.load(calls.address("deadline_stale"))
     results = calls.run()
+    same("deadline_changed was called, for the first of all deadlines",
+         (results.flag(nothing), results.flag(first)), (False, True))  # fmt: skip
     same("deadline_changed was called, for an earlier deadline than the timer's",
          (results.flag(before), results.flag(after)), (False, True))  # fmt: skip
 
