@@ -76,12 +76,14 @@ class Session:
             with quiet():
                 gdb.execute("continue", to_string=True)
         except gdb.error:
-            self.connect(0)
-            raise gdb.GdbError("the machine reset, with no panic: this is its start") from None
+            pass
         finally:
             for stop in stops:
                 if stop.is_valid():
                     stop.delete()
+        if not gdb.selected_inferior().threads():
+            self.connect(0)
+            raise gdb.GdbError("the machine was reset, without a panic: this is its start")
 
     def backwards(self, command: str) -> None:
         """Carry out one reverse command of gdb's. A QEMU that hangs is replaced; if it hangs again,
@@ -246,15 +248,20 @@ def register_all(session: Session) -> None:
 
 def begin(session: Session) -> None:
     """Start the replay and go to the moment; or, without one, to the kernel's first line of C."""
+    function = os.environ.get("DENALI_BREAK", "")
     if session.reverse:
-        session.moment()
+        try:
+            session.moment()
+        except gdb.GdbError as error:
+            print(f"{error}. `break {function or 'FUNCTION'}`, then `continue`, and step from there.")
+            return
         gdb.execute("backtrace")
         print(f"This is where the test was over: instruction {session.count()}.")
     else:
         session.connect(0)
         gdb.execute("thbreak main", to_string=True)
         gdb.execute("continue", to_string=True)
-    if (function := os.environ.get("DENALI_BREAK", "")) and known(function):
+    if function and known(function):
         print(f"The search may begin at `break {function}`, then `denali back`.")
 
 
