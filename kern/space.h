@@ -28,8 +28,8 @@ int space_create(struct vm *vm);
  * falls by one with each FRAME_GUEST. What isn't the VM's stays: the kernel's half, and
  * pages of the image (PTE_IMAGE). An entry that isn't present holds no frame.
  * Copes with a space that is half built, or half taken apart: page tables may be missing, the
- * page of registers too, and vm->vregs may be NULL already; and with none at all. If the processor uses this
- * directory, it is given the kernel's first (run_unload).
+ * page of registers too, and vm->vregs may be NULL already; and with none at all. If the processor
+ * uses this directory, it is given the kernel's first (run_unload).
  *
  * `budget` (units) bounds what one call does: a frame given back costs one, each look
  * through a page table SPACE_TABLE_COST. Nothing is given back that isn't paid for; only
