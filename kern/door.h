@@ -23,10 +23,9 @@ int guest_page(struct vm *vm, gva_t address, bool write, void **pointer);
  * Copies `length` bytes between the kernel and `vm` at guest address `address`: in, to the
  * kernel, which reads each byte of the guest once; out, to the guest. Any length and any
  * address: a range that wraps, or ends above GUEST_LIMIT, gives -E_FAULT; one of no bytes
- * is good wherever up to GUEST_LIMIT it is (and beyond, it doesn't matter). Every page of it is asked for (guest_page), in
- * order, before the first byte is copied, and no other.
- * Returns 0; or the first error of guest_page, unchanged, whatever it is, with nothing
- * copied.
+ * is good wherever up to GUEST_LIMIT it is (and beyond, it doesn't matter). Every page of it is
+ * asked for (guest_page), in order, before the first byte is copied, and no other. Returns 0; or
+ * the first error of guest_page, unchanged, whatever it is, with nothing copied.
  */
 int guest_copy_in(struct vm *vm, void *to, gva_t address, u32 length);
 int guest_copy_out(struct vm *vm, gva_t address, const void *from, u32 length);
