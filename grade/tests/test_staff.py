@@ -150,6 +150,16 @@ def test_a_folder_gives_what_an_archive_gives(tmp_path: Path, lab: int) -> None:
     assert set(found.files) == mine and not found.refused
 
 
+def test_a_wrong_path_is_no_zero(tmp_path: Path) -> None:
+    """Whoever names the wrong folder, or another lab's archive, must hear of it."""
+    (tmp_path / "kern").mkdir()
+    (tmp_path / "kern/frame.c").write_text("int mine;\n")
+    for path, lab in ((tmp_path / "kern", "1"), (tmp_path, "2")):
+        line = [str(ROOT / "grade/submission"), str(path), "--lab", lab, "--no-sandbox"]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        assert done.returncode == 3 and f"exercise of lab {lab} is in it" in done.stderr, done
+
+
 def test_staff_files_stay_the_staffs(tmp_path: Path) -> None:
     """What a student may write is laid over the grader's tree; nothing else of theirs is."""
     mine = {"kern/frame.c": b"mine\n", "kern/extra.c": b"added\n", "kern/main.c": b"forged\n"}
