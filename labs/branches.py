@@ -8,7 +8,8 @@ FOLDER/course   what students clone: branches lab1, lab2, ..., each its predeces
                 every hole of its lab and of those before open; HEAD is the first
 FOLDER/staff    apart from it, for nobody else: the branch `solutions`, one commit for each lab, and
                 the tags solutions-lab1, ...: push one to the course as a branch of that name when its
-                solutions may be seen (make next-lab FROM=reference takes them from there)
+                solutions may be seen (make next-lab FROM=reference takes them from there). No tag
+                has a later lab's solution behind it
 
 What is made depends on this tree and its last commit alone: author and dates are fixed, so that two
 runs into new folders give the same commits. Run again with repositories that are there, in mid-term, it
@@ -93,6 +94,18 @@ class Repository:
                 extra(self.folder, lab)
         self.git("add", "-A", "-f")
 
+    def follows(self, commit: str, earlier: str) -> bool:
+        """Whether `commit` has `earlier` behind it, or is it; every commit has none ("") behind it."""
+        if not earlier or not commit:
+            return not earlier
+        return self.git("merge-base", earlier, commit) == earlier
+
+    def commit_tag(self, tag: str, message: str, parents: Collection[str]) -> None:
+        """Commit what is ready, on no branch, and let `tag` name it."""
+        behind = [word for parent in parents for word in ("-p", parent)]
+        commit = self.git("commit-tree", self.git("write-tree"), "-m", message, *behind)
+        self.git("tag", "-f", tag, commit)
+
     def differs(self, commit: str) -> bool:
         """Whether what is ready to be committed isn't the tree of `commit`."""
         return self.git("write-tree") != self.git("rev-parse", f"{commit}^{{tree}}")
@@ -114,17 +127,23 @@ def make_course(folder: Path, date: str) -> Repository:
 
 
 def make_staff(folder: Path, date: str) -> Repository:
-    """The repository with the solutions, or newer ones on top; CourseError says what is wrong."""
+    """The repository with the solutions, or newer ones on top; CourseError says what is wrong.
+
+    A lab's solution is released by its tag, with all that is behind it: so it has for parents the
+    lab's solution before it and that of the lab before, and never one of a later lab.
+    """
     staff = Repository(folder, date)
     staff.take_branch("solutions")
-    moved = False
+    last = ""
     for lab in labs():
         staff.add_stage(lab, ())
         tag = f"solutions-lab{lab}"
-        if moved or not staff.git("tag", "--list", tag) or staff.differs(tag):
-            staff.git("commit", "-q", "--allow-empty", "-m", f"Lab {lab}, solved: {load(lab).title}")
-            staff.git("tag", "-f", tag)
-            moved = True
+        old = staff.git("rev-parse", f"{tag}^{{commit}}") if staff.git("tag", "--list", tag) else ""
+        if not old or staff.differs(old) or not staff.follows(old, last):
+            parents = [one for one in (old, last) if one and not staff.follows(last, old)] or [last]
+            staff.commit_tag(tag, f"Lab {lab}, solved: {load(lab).title}", [one for one in parents if one])
+        last = staff.git("rev-parse", f"{tag}^{{commit}}")
+    staff.git("update-ref", "refs/heads/solutions", last)
     staff.git("reset", "-q", "--hard")
     return staff
 

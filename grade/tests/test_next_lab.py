@@ -175,9 +175,21 @@ def test_solutions_made_again_are_the_same_commits(tmp_path: Path) -> None:
     before = git(tmp_path / "staff", "rev-parse", "solutions")
     make_staff(tmp_path / "staff", DATE)
     assert git(tmp_path / "staff", "rev-parse", "solutions") == before
-    git(tmp_path / "staff", "tag", "-f", f"solutions-lab{LABS[-1]}", f"solutions-lab{LABS[0]}")
-    make_staff(tmp_path / "staff", DATE)
-    assert git(tmp_path / "staff", "rev-parse", "solutions^") == before
+
+
+def test_a_released_solution_has_no_later_lab_behind_it(tmp_path: Path) -> None:
+    """After a correction in mid-term, too: who may fetch lab 1's solution can read all its history."""
+    staff = tmp_path / "staff"
+    make_staff(staff, DATE)
+    before, first = git(staff, "rev-parse", "solutions"), f"solutions-lab{LABS[0]}"
+    other = git(staff, "commit-tree", f"solutions-lab{LABS[1]}^{{tree}}", "-m", "old", "-p", first)
+    git(staff, "tag", "-f", first, other)  # as it was before a correction
+    make_staff(staff, DATE)
+    for lab in LABS:
+        behind = git(staff, "log", "--format=%s", f"solutions-lab{lab}")
+        assert not any(f"Lab {later}, solved" in behind for later in LABS if later > lab), behind
+    assert git(staff, "merge-base", before, "solutions") == before
+    assert git(staff, "rev-parse", f"{first}^") == other and not git(staff, "status", "--porcelain")
 
 
 @pytest.mark.parametrize("seed", range(6))
