@@ -39,6 +39,7 @@ ARCHIVE_BYTES = 64 << 20
 # A program may be a folder. But kern/lib/types.h would be found in place of the staff's lib/types.h.
 _STAFFS = r"(?!(?:kern|lib|ilwaco|user|grade|labs|conf)/)"
 _NAME = re.compile(rf"(?:kern|ilwaco|user(?:/{_STAFFS}\w[\w.-]*)?)/\w[\w.-]*\.(?:c|h|S)", re.ASCII)
+_FOLDERS = ("kern", "user", "ilwaco")
 _STUB = "is yours to write"
 
 
@@ -52,10 +53,12 @@ class Submission:
 
     files: dict[str, bytes] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
+    lab: int | None = None  # of which it says it is; a folder says nothing
 
     def add(self, name: str, regular: bool, size: int, content: bytes | None) -> None:
         """Take one file, if it may be."""
         if name == MANIFEST:
+            self.lab = _lab_of(content or b"")
             return
         why = ""
         if not regular:
@@ -76,15 +79,22 @@ def read(path: Path) -> Submission:
     """A submission: a folder with a tree, or the archive of `make handin`, also as the only one of a
     folder. HandinError if it is neither."""
     if path.is_dir():
-        archives = [] if (path / "kern").exists() else sorted(path.glob("*.tar.gz"))
-        if len(archives) != 1:
-            return _read_folder(path)
+        trees = [path] if (path / "kern").exists() else sorted(k.parent for k in path.glob("*/kern"))
+        archives = [] if trees else sorted(path.glob("*.tar.gz"))
+        if len(trees) + len(archives) > 1:
+            names = ", ".join(one.name for one in (*trees, *archives))
+            raise HandinError(f"{path}: which of these is it? {names}")
+        if not archives:
+            return _read_folder(trees[0] if trees else path)
         path = archives[0]
     if not path.is_file():
         raise HandinError(f"{path}: no such file or folder")
     if path.stat().st_size > ARCHIVE_BYTES:
         raise HandinError(f"{path}: larger than {ARCHIVE_BYTES} bytes")
     try:
+        with open(path, "rb") as file:
+            if file.read(2) == b"PK":
+                raise HandinError(f"{path}: a zip archive, not the .tar.gz of make handin")
         return _read_archive(path)
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise HandinError(f"{path}: not an archive of make handin: {error}") from error
@@ -92,7 +102,7 @@ def read(path: Path) -> Submission:
 
 def _read_folder(folder: Path) -> Submission:
     found = Submission()
-    for name in ("kern", "user", "ilwaco"):
+    for name in _FOLDERS:
         if (folder / name).is_symlink():
             found.refused.append(f"{name!r}: not a regular folder")
             continue
@@ -125,6 +135,7 @@ def _read_archive(path: Path) -> Submission:
     if len(unpacked) > ARCHIVE_BYTES:
         raise HandinError(f"{path}: larger than {ARCHIVE_BYTES} bytes when unpacked")
     with tarfile.open(fileobj=io.BytesIO(unpacked)) as archive:
+        top = _top(archive)
         for count, member in enumerate(archive):
             if count > 2 * FILES:
                 raise HandinError(f"{path}: more than {2 * FILES} entries")
@@ -135,8 +146,24 @@ def _read_archive(path: Path) -> Submission:
             if regular and member.size <= FILE_BYTES:
                 stream = archive.extractfile(member)
                 content = stream.read() if stream else None
-            found.add(member.name.removeprefix("./"), regular, member.size, content)
+            found.add(member.name.removeprefix("./").removeprefix(top), regular, member.size, content)
     return found
+
+
+def _top(archive: tarfile.TarFile) -> str:
+    """The folder that an archive's files are all in, if somebody has packed a tree with its name."""
+    names = [member.name.removeprefix("./") for member in archive if not member.isdir()]
+    tops = {name.partition("/")[0] for name in names}
+    packed = len(tops) == 1 and not tops & set(_FOLDERS) and all("/" in name for name in names)
+    return f"{tops.pop()}/" if packed else ""
+
+
+def _lab_of(manifest: bytes) -> int | None:
+    try:
+        lab = json.loads(manifest)["lab"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return lab if isinstance(lab, int) else None
 
 
 def pack(root: Path, lab: int, archive: Path) -> list[str]:

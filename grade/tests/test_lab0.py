@@ -19,7 +19,8 @@ from grade.harness.process import end, start
 from labs import demo
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-TOOLS = ("gcc", "ld", "as", "qemu-system-i386", "git", "gdb", "make")
+STAFFS = ("ctags", "unifdef", "bwrap")
+TOOLS = ("gcc", "ld", "as", "qemu-system-i386", "git", "gdb", "make", *STAFFS)
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_a_machine_with_everything_is_well(path: Path) -> None:
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("tool", ["gcc", "ld", "qemu-system-i386", "git", "gdb", "make"])
+@pytest.mark.parametrize("tool", ["gcc", "ld", "qemu-system-i386", "git", "gdb", "make", *STAFFS])
 def test_a_tool_that_is_missing_is_named_with_its_package(path: Path, tool: str) -> None:
     """One line, with a command that can be typed."""
     (path / tool).unlink()

@@ -150,11 +150,39 @@ def test_a_folder_gives_what_an_archive_gives(tmp_path: Path, lab: int) -> None:
     assert set(found.files) == mine and not found.refused
 
 
+def test_a_tree_in_a_folder_is_found(tmp_path: Path) -> None:
+    """People pack what they have in the way that their file manager does."""
+    deep = (_entry("anna/kern/frame.c"), b"int mine;\n")
+    found = handin.read(_archive(tmp_path / "in.tar.gz", deep, (_entry("anna/MANIFEST.json"), b'{"lab": 2}')))
+    assert set(found.files) == {"kern/frame.c"} and found.lab == 2 and not found.refused
+    (tmp_path / "top/anna/kern").mkdir(parents=True)
+    (tmp_path / "top/anna/kern/frame.c").write_text("int mine;\n")
+    assert set(handin.read(tmp_path / "top").files) == {"kern/frame.c"}
+    (tmp_path / "top/bert/kern").mkdir(parents=True)
+    with pytest.raises(HandinError, match="anna, bert"):
+        handin.read(tmp_path / "top")
+    (tmp_path / "in.zip").write_bytes(b"PK\x03\x04")
+    with pytest.raises(HandinError, match="a zip archive"):
+        handin.read(tmp_path / "in.zip")
+
+
+def test_an_archive_of_another_lab_is_told(tmp_path: Path) -> None:
+    """A later lab's holds the files of an earlier one, perhaps its released solution."""
+    files = (_entry("kern/frame.c"), b"int mine;\n"), (_entry("MANIFEST.json"), b'{"lab": 2}')
+    archive = _archive(tmp_path / "in.tar.gz", *files)
+    line = [str(ROOT / "grade/submission"), str(archive), "--lab", "1", "--no-sandbox"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 3 and "handed in for lab 2" in done.stderr, done
+    done = subprocess.run([*line, "--exercise", "9.9"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "9.9" in done.stderr, done
+
+
 def test_a_wrong_path_is_no_zero(tmp_path: Path) -> None:
     """Whoever names the wrong folder, or another lab's archive, must hear of it."""
-    (tmp_path / "kern").mkdir()
-    (tmp_path / "kern/frame.c").write_text("int mine;\n")
-    for path, lab in ((tmp_path / "kern", "1"), (tmp_path, "2")):
+    tree = tmp_path / "tree"
+    (tree / "kern").mkdir(parents=True)
+    (tree / "kern/frame.c").write_text("int mine;\n")
+    for path, lab in ((tree / "kern", "1"), (tree, "2")):
         line = [str(ROOT / "grade/submission"), str(path), "--lab", lab, "--no-sandbox"]
         done = subprocess.run(line, capture_output=True, text=True, check=False)
         assert done.returncode == 3 and f"exercise of lab {lab} is in it" in done.stderr, done
