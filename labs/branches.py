@@ -140,8 +140,8 @@ def make_staff(folder: Path, date: str) -> Repository:
         tag = f"solutions-lab{lab}"
         old = staff.git("rev-parse", f"{tag}^{{commit}}") if staff.git("tag", "--list", tag) else ""
         if not old or staff.differs(old) or not staff.follows(old, last):
-            parents = [one for one in (old, last) if one and not staff.follows(last, old)] or [last]
-            staff.commit_tag(tag, f"Lab {lab}, solved: {load(lab).title}", [one for one in parents if one])
+            parents = [last] if staff.follows(last, old) else [old, last]
+            staff.commit_tag(tag, f"Lab {lab}, solved: {load(lab).title}", list(filter(None, parents)))
         last = staff.git("rev-parse", f"{tag}^{{commit}}")
     staff.git("update-ref", "refs/heads/solutions", last)
     staff.git("reset", "-q", "--hard")
