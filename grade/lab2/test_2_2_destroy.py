@@ -18,6 +18,7 @@ from grade.lab2.vms import (
     MB,
     P,
     RIGHTS,
+    TABLE,
     U,
     Vms,
     entries,
@@ -152,6 +153,7 @@ def test_a_budget_bounds_each_call(bench: Bench) -> None:
     for budget in (TABLE_COST + 1, bench.rng.randrange(TABLE_COST + 2, 40), 64):
         check_budget(bench, budget)
     check_tables(bench, 64)
+    check_looks(bench, 4 * TABLE_COST - 1)
 
 
 def check_tables(bench: Bench, budget: int) -> None:
@@ -169,6 +171,25 @@ def check_tables(bench: Bench, budget: int) -> None:
         holds(given <= most, f"pages given back by call {number}, with {budget} units, each page in a table"
               f" of its own, which costs {TABLE_COST} to look through", f"at most {most}", given)  # fmt: skip
     same("pages left in the end", left, 0)
+
+
+def check_looks(bench: Bench, budget: int) -> None:
+    """A space of many page tables with one page each of an image, which costs nothing: a look that
+    can be paid for in part alone is left to the next call."""
+    vms, tables = Vms(bench, 120), 40
+    other, space = Space(vms, 1), Space(vms, 2)
+    other.own(8 * MB)
+    for i in range(tables):
+        address = (2 + i) * 4 * MB + bench.rng.randrange(ENTRIES) * PAGE
+        space.map(address, other.pages[8 * MB], P | U | IMAGE_PAGE)
+    before = vms.count(TABLE)
+    slices = [(space.destroy(budget), vms.count(TABLE)) for _ in range(tables)]
+    results = vms.calls.run()
+    for number, (_, now) in enumerate(slices, 1):
+        given, most = results[before] - results[now], number * (budget // TABLE_COST)
+        holds(given <= most, f"page tables given back by {number} calls with {budget} units each, of tables"
+              f" that cost {TABLE_COST} each to look through", f"at most {most}", given)  # fmt: skip
+    same("page tables given back in the end", results[before] - results[slices[-1][1]], tables + 1)
 
 
 def check_budget(bench: Bench, budget: int) -> None:
