@@ -80,12 +80,16 @@ def named(lab: Lab, source: str, name: str, words: tuple[str, ...] = ("image",))
 
 
 def boot(
-    lab: Lab, body: str, *others: Module, options: str = "", memory: int = 256, worker: str = WORKER
-) -> Machine:
-    """A machine whose supervisor runs `body`, with an image "worker" to make VMs of."""
+    lab: Lab, body: str, *others: Module, options: str = "", memory: int = 256, worker: str = WORKER,
+    icount: bool = False,
+) -> Machine:  # fmt: skip
+    """A machine whose supervisor runs `body`, with an image "worker" to make VMs of. `icount`: time is
+    counted in instructions, for what must happen within a quantum."""
     supervisor = lab.program(HELP + f"static int run(void) {{ {body} return 0; }}", words=VM_0)
     images = (named(lab, worker, "worker"), *others)
-    return lab.boot(supervisor, *images, options=f"when-done=exit {options}", memory=memory)
+    return lab.boot(
+        supervisor, *images, options=f"when-done=exit {options}", memory=memory, icount=icount
+    )
 
 
 def finish(machine: Machine) -> str:
@@ -154,7 +158,7 @@ def test_stop_asks_and_kill_ends(lab: Lab) -> None:
         await(2, "dead");
         CHECK(same(info.reason, "killed: by the supervisor"));
         CHECK(gate(VI_VM_STOP, 2, STOP_NOW) == -E_INVAL);
-    """)
+    """, icount=True)
     finish(machine)
 
 
