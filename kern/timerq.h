@@ -18,10 +18,11 @@ void timerq_cancel(struct vm *vm);
 /* Posts VIRQ_TIMER to the VMs whose deadline is at or before `now` and takes them out of
  * the queue (before: virq_post cancels, too), earliest first, equal ones by number, so
  * that a run can be repeated exactly. At most 32 in one call, and no fewer if there are
- * as many: the timer comes again at once for those that are left. */
+ * as many: the timer comes again at once for those that are left. O(log n) for each, and
+ * for a call that finds none. */
 void timerq_expire(u64 now);
 
-/* The earliest deadline; TIME_NEVER if the queue is empty. */
+/* The earliest deadline; TIME_NEVER if the queue is empty. O(log n) at most. */
 u64 timerq_next(void);
 
 /* Takes memory for as many VMs as there are. Context: boot, before frame_init. */

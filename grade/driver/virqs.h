@@ -47,9 +47,9 @@ void driver_give_disk(struct vm *vm, u32 first, u32 blocks, u32 read_only, u32 u
 /* How many of its transfers are under way, at this moment. */
 u32 driver_under_way(void);
 
-/* Ticks of the counter that 64 inserts, looks and cancels of random deadlines take while
- * `count` VMs, numbered from 1, are in the timer queue; 0 if it doesn't tell the earliest of
- * them. It is as empty afterwards as before. */
+/* Ticks of the counter that 64 inserts, looks, cancels and expiries take while `count` VMs,
+ * numbered from 1, are in the timer queue; 0 if it doesn't tell the earliest of them. It is
+ * as empty afterwards as before. */
 u64 driver_timers_cost(u32 count, u32 seed);
 
 #endif

@@ -123,14 +123,15 @@ def test_a_post_wakes_who_idles_and_nobody_else(bench: Bench) -> None:
 @points(2)
 @rule("A VM that doesn't live gets no post; a post cancels the VM's deadline.", SECTION, "virq_post")
 def test_a_post_ends_a_wait_and_never_wakes_the_dead(bench: Bench) -> None:
-    """A deadline that is left behind fires later, at whoever has that VM's number by then."""
+    """A deadline that is left behind fires later, at whoever has that VM's number by then. Who idles
+    may leave meanwhile: its deadline waits for it outside."""
     records = Records(bench)
     records.note()
     rng = records.rng
     waits = []
-    for number, state in enumerate((IDLE, OUT, READY, QUEUED), start=10):
+    for number, state in enumerate((IDLE, LEAVING, OUT, READY, QUEUED), start=10):
         living, deadline = records.record(number), rng.randrange(1 << 40, 1 << 50)
-        records.set(living, State(state=state))
+        records.set(living, State(state=state, in_idle=1))
         records.calls.call("timerq_insert", living, wide(deadline))
         queued = records.calls.call("timerq_next")
         records.calls.call("virq_post", living, NETWORK)

@@ -110,7 +110,8 @@ def check(one: Delivery, results: Results) -> None:
 @rule("An upcall saves EIP and EFLAGS in the register page, clears the flag, and enters the handler.",
       SECTION, "virq_deliver")  # fmt: skip
 def test_an_upcall_is_an_interrupt_built_by_software(bench: Bench) -> None:
-    """The guest's handler has to be able to put everything back as it was."""
+    """The guest's handler has to be able to put everything back as it was. Where it is, is the guest's
+    word: who has a bad one ends by it, and doesn't live on out of everyone's reach."""
     deliveries = Deliveries(bench)
     for i in range(ROUNDS):
         deliveries.deliver(pending=True, enabled=True, in_idle=i % 3 == 0)
