@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from conf.qemu import Module
-from conf.tracering import Kernel, Ring
+from conf.tracering import NO_VM, Kernel, Ring
 from grade.harness.lab import Lab
 from grade.harness.machine import Machine
 from grade.harness.memory import KERNEL_BASE, PAGE
@@ -172,9 +172,14 @@ def test_trace_shows_the_last_events(machine: Machine) -> None:
     ring.only_last(7)
     ring.poll()
     text = gdb(machine, "denali trace 7")
-    shown = re.findall(r"^ +(\d+\.\d{9})  ", text, re.MULTILINE)
-    assert shown == [f"{event.ns / 1e9:.9f}" for event in ring.events()], text
-    assert len(shown) == 7 and re.search(r"(vm \d| {8})  [a-z]", text), text
+    shown = re.findall(r"^ +(\d+\.\d{9})  (vm \d    | {8})  ([a-z].*)$", text, re.MULTILINE)
+    events = ring.events()
+    assert [at for at, _, _ in shown] == [f"{event.ns / 1e9:.9f}" for event in events], text
+    whose = ["" if event.vm == NO_VM else f"vm {event.vm}" for event in events]
+    assert [who.strip() for _, who, _ in shown] == whose, text
+    turns = [what for (_, _, what), event in zip(shown, events, strict=True) if event.kind == "state"]
+    assert all(re.fullmatch(r"\w+ to \w+", turn) for turn in turns), text
+    assert len(shown) == 7, text
 
 
 def test_stop_says_who_runs(lab: Lab) -> None:
