@@ -14,16 +14,16 @@ FOLDER/staff    apart from it, for nobody else: the branch `solutions`, one comm
 What is made depends on this tree and its last commit alone: author and dates are fixed, so that two
 runs into new folders give the same commits. Run again with repositories that are there, in mid-term, it
 adds a commit to each branch whose tree has changed, and to no other: make update takes those. Tags of
-solutions move to the new ones.
+solutions move to the new ones. Whatever stops it in between leaves the repositories as they were.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Collection
+import tempfile
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,7 +42,11 @@ EXTRAS: list[Extra] = [kernels.add_to_course, demo.add_to_course]
 
 
 class Repository:
-    """A repository that is made, or gone on with if its folder is there."""
+    """A repository that is made, or gone on with if its folder is there.
+
+    Trees are made in temporary folders, and what names them is written last, all at once: who ends
+    the program before that leaves everything as it was.
+    """
 
     def __init__(self, folder: Path, date: str) -> None:
         self.folder = folder
@@ -56,43 +60,62 @@ class Repository:
             "GIT_COMMITTER_DATE": date,
             "GIT_CONFIG_GLOBAL": "/dev/null",
         }
-        self.is_new = not (folder / ".git").exists()
-        if self.is_new:
-            folder.mkdir(parents=True)  # one that is there is somebody's
+        if not (folder / ".git").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            if any(folder.iterdir()):
+                raise CourseError(f"{folder} is there, isn't empty, and is no repository: take another")
             self.git("init", "-q")
         elif self.git("status", "--porcelain"):
-            raise CourseError(f"{folder} has changes that nobody committed")
+            raise CourseError(
+                f"{folder} has changes that nobody committed: keep them with `git -C {folder} stash -u`, "
+                f"or drop them with `git -C {folder} reset --hard`"
+            )
 
-    def git(self, *arguments: str) -> str:
-        """Run git here; CourseError with what it said if it fails."""
+    def git(self, *arguments: str, lines: str = "", **environment: str) -> str:
+        """Run git here, with `lines` for input; CourseError with what it said if it fails."""
         line = ["git", "-C", str(self.folder), *arguments]
         done = subprocess.run(
-            line, env=self._environment, capture_output=True, text=True, check=False
+            line,
+            env={**self._environment, **environment},
+            input=lines,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode != 0:
             raise CourseError(f"git {arguments[0]} in {self.folder}: {done.stderr.strip()}")
         return done.stdout.strip()
 
-    def take_branch(self, name: str) -> None:
-        """Go to a branch; one that isn't there begins where HEAD is."""
-        if self.git("branch", "--list", name):
-            self.git("checkout", "-q", name)
-        elif self.is_new:
-            self.git("symbolic-ref", "HEAD", f"refs/heads/{name}")
-        else:
-            self.git("checkout", "-q", "-b", name)
-        self.is_new = False
+    def commit_of(self, name: str) -> str:
+        """What a branch or tag names, "" if there is none such."""
+        found = self.git("for-each-ref", "--format=%(objectname)", f"refs/heads/{name}", f"refs/tags/{name}")
+        return self.git("rev-parse", f"{found}^{{commit}}") if found else ""
 
-    def add_stage(self, lab: int, chosen: Collection[str]) -> None:
-        """Replace the tree by that of stage `lab`, ready to be committed."""
-        for path in self.folder.iterdir():
-            if path.name != ".git":
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-        write_stage(self.folder, lab, chosen)
-        if chosen:
-            for extra in EXTRAS:
-                extra(self.folder, lab)
-        self.git("add", "-A", "-f")
+    def nothing_by_hand(self, branch: str) -> None:
+        """CourseError if somebody else committed to a branch last: the next commit would undo that."""
+        if not self.commit_of(branch):
+            return
+        email, _, subject = self.git("log", "-1", "--format=%ce %h: %s", branch).partition(" ")
+        if email != AUTHOR[1]:
+            raise CourseError(
+                f"{self.folder}: a commit made by hand is on {branch} ({subject}). It would be undone: "
+                f"change this tree instead, and take the commit off {branch} (give it a branch of its own)"
+            )
+
+    def stage(self, lab: int, chosen: Collection[str]) -> str:
+        """The name of the tree of stage `lab` with the exercises `chosen` open."""
+        with tempfile.TemporaryDirectory() as temporary:
+            tree = Path(temporary) / "tree"
+            write_stage(tree, lab, chosen)
+            for extra in EXTRAS if chosen else ():
+                extra(tree, lab)
+            index = {"GIT_INDEX_FILE": f"{temporary}/index"}
+            self.git("--work-tree", str(tree), "add", "-A", "-f", ".", **index)
+            return self.git("write-tree", **index)
+
+    def differs(self, tree: str, commit: str) -> bool:
+        """Whether `tree` isn't that of `commit`."""
+        return tree != self.git("rev-parse", f"{commit}^{{tree}}")
 
     def follows(self, commit: str, earlier: str) -> bool:
         """Whether `commit` has `earlier` behind it, or is it; every commit has none ("") behind it."""
@@ -100,29 +123,37 @@ class Repository:
             return not earlier
         return self.git("merge-base", earlier, commit) == earlier
 
-    def commit_tag(self, tag: str, message: str, parents: Collection[str]) -> None:
-        """Commit what is ready, on no branch, and let `tag` name it."""
+    def commit(self, tree: str, message: str, parents: Collection[str]) -> str:
+        """A commit of `tree`, which nothing names yet."""
         behind = [word for parent in parents for word in ("-p", parent)]
-        commit = self.git("commit-tree", self.git("write-tree"), "-m", message, *behind)
-        self.git("tag", "-f", tag, commit)
+        return self.git("commit-tree", tree, "-m", message, *behind)
 
-    def differs(self, commit: str) -> bool:
-        """Whether what is ready to be committed isn't the tree of `commit`."""
-        return self.git("write-tree") != self.git("rev-parse", f"{commit}^{{tree}}")
+    def finish(self, names: Mapping[str, str], head: str) -> None:
+        """Let the names (refs/...) mean these commits, and the folder show the branch `head`."""
+        self.git("update-ref", "--stdin", lines="".join(f"update {k} {v}\n" for k, v in names.items()))
+        self.git("symbolic-ref", "HEAD", f"refs/heads/{head}")
+        self.git("reset", "-q", "--hard")
 
 
 def make_course(folder: Path, date: str) -> Repository:
     """The repository that students clone, or corrections to it; CourseError says what is wrong."""
     course = Repository(folder, date)
+    names: dict[str, str] = {}
+    last = ""
     for lab in labs():
-        correction = bool(course.git("branch", "--list", f"lab{lab}"))
-        course.take_branch(f"lab{lab}")
-        course.add_stage(lab, every_exercise(lab))
-        if not correction:
-            course.git("commit", "-q", "-m", f"Lab {lab}: {load(lab).title}")
-        elif course.differs("HEAD"):
-            course.git("commit", "-q", "-m", f"Corrections to lab {lab}: {load(lab).title}")
-    course.take_branch(f"lab{labs()[0]}")
+        course.nothing_by_hand(f"lab{lab}")
+    for lab in labs():
+        tree = course.stage(lab, every_exercise(lab))
+        old = course.commit_of(f"lab{lab}")
+        if not old:
+            last = course.commit(tree, f"Lab {lab}: {load(lab).title}", list(filter(None, [last])))
+        elif course.differs(tree, old):
+            last = course.commit(tree, f"Corrections to lab {lab}: {load(lab).title}", [old])
+        else:
+            last = old
+        names[f"refs/heads/lab{lab}"] = last
+        print(f"  {folder}: lab{lab}", flush=True)
+    course.finish(names, f"lab{labs()[0]}")
     return course
 
 
@@ -133,18 +164,20 @@ def make_staff(folder: Path, date: str) -> Repository:
     lab's solution before it and that of the lab before, and never one of a later lab.
     """
     staff = Repository(folder, date)
-    staff.take_branch("solutions")
+    staff.nothing_by_hand("solutions")
+    names: dict[str, str] = {}
     last = ""
     for lab in labs():
-        staff.add_stage(lab, ())
         tag = f"solutions-lab{lab}"
-        old = staff.git("rev-parse", f"{tag}^{{commit}}") if staff.git("tag", "--list", tag) else ""
-        if not old or staff.differs(old) or not staff.follows(old, last):
+        tree, old = staff.stage(lab, ()), staff.commit_of(tag)
+        if old and not staff.differs(tree, old) and staff.follows(old, last):
+            last = old
+        else:
             parents = [last] if staff.follows(last, old) else [old, last]
-            staff.commit_tag(tag, f"Lab {lab}, solved: {load(lab).title}", list(filter(None, parents)))
-        last = staff.git("rev-parse", f"{tag}^{{commit}}")
-    staff.git("update-ref", "refs/heads/solutions", last)
-    staff.git("reset", "-q", "--hard")
+            last = staff.commit(tree, f"Lab {lab}, solved: {load(lab).title}", list(filter(None, parents)))
+        names[f"refs/tags/{tag}"] = last
+        print(f"  {folder}: {tag}", flush=True)
+    staff.finish({**names, "refs/heads/solutions": last}, "solutions")
     return staff
 
 

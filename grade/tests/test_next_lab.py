@@ -169,6 +169,57 @@ def test_work_of_the_staff_in_a_repository_is_not_written_over(course: Path, tmp
     assert (tmp_path / "course/kern/uart.c").read_text() == "half a thought\n"
 
 
+def test_a_commit_by_hand_is_not_undone(course: Path, tmp_path: Path) -> None:
+    """The next run would take it back without a word: a correction belongs in the project's tree."""
+    shutil.copytree(course, tmp_path / "course")
+    name = f"lab{LABS[-1]}"
+    git(tmp_path / "course", "checkout", "-q", name)
+    (tmp_path / "course/kern/uart.c").write_text("a correction\n")
+    commit(tmp_path / "course")
+    by_hand = git(tmp_path / "course", "rev-parse", name)
+    with pytest.raises(CourseError, match=f"by hand is on {name} .*: work"):
+        make_course(tmp_path / "course", DATE)
+    assert git(tmp_path / "course", "rev-parse", name) == by_hand
+    git(tmp_path / "course", "branch", "-m", "ours")
+    git(tmp_path / "course", "branch", name, "ours^")
+    make_course(tmp_path / "course", DATE)
+    assert git(tmp_path / "course", "rev-parse", "ours") == by_hand
+
+
+@pytest.mark.parametrize("there", (False, True))
+def test_a_run_that_is_interrupted_leaves_all_as_it_was(
+    course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    """Who ends it in the middle runs it again: no branch without its successors, no half tree."""
+    if there:
+        shutil.copytree(course, tmp_path / "course")
+
+    def interrupted(tree: Path, lab: int) -> None:
+        (tree / "kern/uart.c").write_text("corrected\n")
+        if lab == LABS[-1]:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(branches, "EXTRAS", [interrupted])
+    with pytest.raises(KeyboardInterrupt):
+        make_course(tmp_path / "course", DATE)
+    assert not git(tmp_path / "course", "status", "--porcelain")
+    names = git(tmp_path / "course", "for-each-ref")
+    assert names == (git(course, "for-each-ref") if there else "")
+    monkeypatch.setattr(branches, "EXTRAS", [])
+    make_course(tmp_path / "course", DATE)
+    assert git(tmp_path / "course", "for-each-ref") == git(course, "for-each-ref")
+    assert not git(tmp_path / "course", "status", "--porcelain")
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    """A slip in DEST= must not put a repository over somebody's files."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.tex").write_text("all my work\n")
+    with pytest.raises(CourseError, match="isn't empty"):
+        make_course(tmp_path / "mine", DATE)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+
+
 def test_solutions_made_again_are_the_same_commits(tmp_path: Path) -> None:
     """The staff's branch grows by what is new, and by nothing else."""
     make_staff(tmp_path / "staff", DATE)
