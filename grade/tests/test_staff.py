@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
+import importlib.machinery
+import importlib.util
 import io
 import json
 import os
@@ -269,6 +272,29 @@ def test_without_a_sandbox_the_grader_stops(tree: Path) -> None:
     done = subprocess.run(line, capture_output=True, text=True, env=path, check=False)
     assert done.returncode == 2
     assert "no namespaces here" in done.stderr and "--no-sandbox" in done.stderr
+
+
+def test_what_a_graft_lost_is_told_to_the_staff_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file in the reference's tree could print its neighbours: a student gets points, no words.
+    Who grades has to see why, or can't answer the student's question."""
+    loader = importlib.machinery.SourceFileLoader("submission", str(ROOT / "grade/submission"))
+    spec = importlib.util.spec_from_file_location(loader.name, loader.path, loader=loader)
+    assert spec
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    whole, alone = _result(), _result()
+    whole.exercises[0].points, whole.tests = 0, []
+    alone.tests[1].message, alone.tests[1].console = "a frame was given twice", ["NEIGHBOUR"]
+    answers = [whole, alone]
+    monkeypatch.setattr(module, "build_and_grade", lambda *_: answers.pop(0))
+    arguments = argparse.Namespace(lab=1, exercise="")
+    result, gradings = module.grade(Submission({"kern/frame.c": b""}, [], 1), arguments)
+    assert result.points == 5 and not answers
+    shown = json.dumps(result.to_json())
+    assert "given twice" not in shown and "NEIGHBOUR" not in shown and "reference" in shown
+    (first, one), (second, two) = gradings.items()
+    assert first == "as it is" and one["points"] == 0
+    assert second.startswith("kern/frame.c, alone") and two["tests"][1]["console"] == ["NEIGHBOUR"]
 
 
 # --- what is told -------------------------------------------------------------------
