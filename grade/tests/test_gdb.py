@@ -153,6 +153,7 @@ def test_virq_shows_mask_handler_and_counts(machine: Machine) -> None:
     assert numbers(one, r"handler +(0x\w+)") == [space.word(0x1004)]
     assert numbers(one, r"posted (\d+), merged (\d+), delivered (\d+)")[::2] == [1, 0], one
     assert two.startswith("idle, in idle") and "pending    0x0: none" in two, two
+    assert re.search(r"handler +0x0$", two, re.MULTILINE), two  # no symbol is at 0
 
 
 def test_frames_adds_up(machine: Machine) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The labs' text: it has every section that graders name, and shows what a machine shows.
 
-A code block after `<!-- shown: STAGE LAB, boot|grade|monitor "COMMAND" -->` or `<!-- gdb: STAGE LAB -->`
-is compared with what the tree of that stage does; STAGE is `reference` or `skeleton`. Its numbers may
+A code block after `<!-- shown: STAGE LAB, boot|grade|monitor "COMMAND" -->` or
+`<!-- gdb: STAGE LAB, GUEST=program -->` (without: hello, if the stage has it) is compared with what the tree of that stage does; STAGE is `reference` or `skeleton`. Its numbers may
 be others, and "..." stands for anything.
 """
 
@@ -43,11 +43,14 @@ class Shown:
     stage: str
     lab: int
     text: str
+    guest: str = ""
 
 
 def _blocks() -> list[Shown]:
     return [
-        Shown(path.name, how or kind, stage, int(lab), text)
+        Shown(path.name, kind, stage, int(lab), text, how.removeprefix("GUEST="))
+        if kind == "gdb"
+        else Shown(path.name, how, stage, int(lab), text)
         for path in sorted(TEXT.glob("lab*.md"))
         for kind, stage, lab, how, text in MARK.findall(path.read_text())
     ]
@@ -109,16 +112,18 @@ def _programs(tree: Path) -> str:
     return " ".join(path.stem for path in (tree / "build/user").glob("*.elf"))
 
 
-def _guest(tree: Path) -> dict[str, str]:
-    return {"GUEST": "hello"} if "hello" in _programs(tree).split() else {}
+def _guest(tree: Path, guest: str) -> dict[str, str]:
+    programs = _programs(tree).split()
+    assert not guest or guest in programs
+    return {"GUEST": guest or "hello"} if "hello" in programs else {}
 
 
-def _gdb(tree: Path, commands: list[str]) -> str:
+def _gdb(tree: Path, commands: list[str], guest: str) -> str:
     """What gdb with the pack prints on a machine that stands before its first instruction."""
     machine = start(
         [sys.executable, str(tree / "conf/run"), "qemu-gdb"], stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        environment={**os.environ, "PROGRAMS": _programs(tree), **_guest(tree)},
+        environment={**os.environ, "PROGRAMS": _programs(tree), **_guest(tree, guest)},
     )  # fmt: skip
     try:
         deadline = time.monotonic() + 30
@@ -190,7 +195,7 @@ def test_a_machine_shows_what_the_labs_text_shows(block: Shown) -> None:
     commands = [line.removeprefix(prompt) for line in lines if line.startswith(prompt)]
     wanted = [_pattern(x) for x in lines if x.strip() and not x.startswith(prompt)]
     if block.kind == "gdb":
-        said = _gdb(tree, commands)
+        said = _gdb(tree, commands, block.guest)
     elif block.kind == "grade":
         said = _make(tree, "grade")
     else:
