@@ -4,7 +4,7 @@
 A *hole* is a whole function (or file) that students write. labs/stage.py cuts it out of the
 reference; the graders find their exercises here. The file of a lab:
 
-    title = "Boot: the machine underneath"
+    title = "Boot, the machine underneath"
     ends_with = "what the finished lab shows"
 
     [[exercise]]
