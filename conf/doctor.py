@@ -144,8 +144,8 @@ def check_commands(_settings: Settings) -> Iterator[Problem]:
     for command, package in (("git", "git"), ("gdb", "gdb"), ("make", "make")):
         if not shutil.which(command):
             yield Problem(f"there is no {command}", install(package))
-    staff = (("ctags", "universal-ctags"), ("unifdef", "unifdef"), ("bwrap", "bubblewrap"))
-    for command, package in staff if (ROOT / "grade/submission").exists() else ():
+    staff = {"ctags": "universal-ctags", "unifdef": "unifdef", "bwrap": "bubblewrap", "patch": "patch"}
+    for command, package in staff.items() if (ROOT / "grade/submission").exists() else ():
         if not shutil.which(command):
             yield Problem(f"there is no {command}", install(package))
     if shutil.which("make") and version_in(said_by("make", "--version")) < (4, 0):

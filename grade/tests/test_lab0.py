@@ -19,7 +19,7 @@ from grade.harness.process import end, start
 from labs import demo
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-STAFFS = ("ctags", "unifdef", "bwrap")
+STAFFS = ("ctags", "unifdef", "bwrap", "patch")
 TOOLS = ("gcc", "ld", "as", "qemu-system-i386", "git", "gdb", "make", *STAFFS)
 
 

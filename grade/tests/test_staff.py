@@ -10,6 +10,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
@@ -295,6 +296,46 @@ def test_what_a_graft_lost_is_told_to_the_staff_alone(monkeypatch: pytest.Monkey
     (first, one), (second, two) = gradings.items()
     assert first == "as it is" and one["points"] == 0
     assert second.startswith("kern/frame.c, alone") and two["tests"][1]["console"] == ["NEIGHBOUR"]
+
+
+def _on_a_bare_machine(folder: Path, groups: set[str]) -> Path:
+    """A folder with the commands of Debian's essential packages and of what conf/packages installs
+    for these groups, with all that it depends on; and no other."""
+    line = ["dpkg-query", "-W", "-f", "${Package}\t${Essential}\t${Pre-Depends}, ${Depends}\n"]
+    known = subprocess.run(line, capture_output=True, text=True, check=True).stdout
+    needs: dict[str, set[str]] = {}
+    wanted = {"make"}
+    for package, essential, depends in (row.split("\t") for row in known.splitlines()):
+        needs[package] = set(re.findall(r"[a-z0-9][a-z0-9+.-]+(?= *[(,|:]| *$)", depends))
+        wanted |= {package} if essential == "yes" else set()
+    for row in (ROOT / "conf/packages").read_text().splitlines():
+        if row and row[0] != "#" and groups & set(row.split()[1].split(",")):
+            wanted.add(row.split()[0])
+    found: set[str] = set()
+    while wanted:
+        found.add(package := wanted.pop())
+        wanted |= needs.get(package, set()) - found
+    line = ["dpkg-query", "-L", *sorted(found & needs.keys())]
+    for file in subprocess.run(line, capture_output=True, text=True, check=True).stdout.splitlines():
+        name = re.fullmatch(r"(?:/usr)?/s?bin/([^/]+)", file)
+        if name and not (folder / name[1]).is_symlink():
+            (folder / name[1]).symlink_to(file)
+    (folder / "awk").symlink_to("/usr/bin/awk")  # an alternative: mawk, which is in every Debian
+    return folder
+
+
+@pytest.mark.long
+def test_the_staffs_tools_need_no_command_that_is_not_installed_for_them(tmp_path: Path) -> None:
+    """On a bare machine, such as a platform's container, nothing else is there."""
+    (tmp_path / "bin").mkdir()
+    folder = _on_a_bare_machine(tmp_path / "bin", {"run", "grade", "staff"})
+    assert (folder / "gcc").exists() and not (folder / "gdb").exists()
+    line = ["/usr/bin/python3", str(ROOT / "labs/kernels.py"), str(tmp_path / "kernels")]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
+    environment["PATH"] = str(folder)
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "kernels").iterdir())) == 11
 
 
 # --- what is told -------------------------------------------------------------------
