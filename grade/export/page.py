@@ -29,11 +29,14 @@ td:first-child { width: 2.5rem; } .number { text-align: right; white-space: nowr
   background: var(--card); } .track i { display: block; height: 100%; background: var(--bar); }
 details { border: 1px solid var(--line); border-radius: 4px; margin: .5rem 0; background: var(--card); }
 summary { cursor: pointer; padding: .45rem .7rem; } summary .worth { float: right; }
+summary::after { content: ""; display: block; clear: both; }
 .pass { color: var(--good); } .lost { color: var(--bad); } .sign { display: inline-block; width: 1.3em; }
 dl { display: grid; grid-template-columns: 6.5rem 1fr; gap: .3rem .6rem; margin: 0; padding: .3rem .7rem .8rem; }
 dt { color: var(--soft); } dd { margin: 0; min-width: 0; overflow-wrap: anywhere; white-space: pre-wrap; }
 pre { font: 13px/1.45 ui-monospace, monospace; margin: 0; overflow-x: auto; white-space: pre; }
 footer { margin-top: 2.5rem; font-size: .85rem; color: var(--soft); overflow-wrap: anywhere; }
+@media (max-width: 40rem) { .track { width: 2.5rem; } dl { grid-template-columns: 1fr; gap: 0; }
+  dd { margin-bottom: .3rem; } }
 @media print { details { break-inside: avoid; } }
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
