@@ -161,7 +161,7 @@ admit(struct vm *vm)
 	vm_enter(vm);
 }
 
-/* A VM that starts is given its first pages at once: no slice starts another one. */
+/* A VM that starts is given its first pages at once: that is a slice of its own. */
 static u32
 admit_cost(const struct vm *vm)
 {
@@ -171,17 +171,20 @@ admit_cost(const struct vm *vm)
 void
 gate_run(u32 count)
 {
+	u32 left = count;
 	struct vm *vm;
 
-	while (count > 0 && (vm = gatekeeper->next())) {
+	while (left > 0 && (vm = gatekeeper->next())) {
 		u32 need = gate_need(vm);
 
 		if (need <= gate_room() || !vm_mover) {
-			count -= MIN(count, admit_cost(vm));
+			if (admit_cost(vm) > left && left < count)
+				break; /* the next slice begins with it */
+			left -= MIN(left, admit_cost(vm));
 			admit(vm);
 			continue;
 		}
-		count--;
+		left--;
 		need *= MIN(vm_state_count[VM_QUEUED], AHEAD);
 		if (need <= gate_room() + gate_leaving || !make_room())
 			return; /* until somebody is out, or may leave */
