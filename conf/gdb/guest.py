@@ -24,10 +24,22 @@ def folder() -> Path:
     return Path(gdb.objfiles()[0].filename).resolve().parent.parent / "user"
 
 
+def programs() -> dict[str, Path]:
+    """The guest programs that there are symbols of, by name: those that are built; in a replay,
+    also those that its machine runs, under the names that its kernel knows."""
+    return {path.stem: path for path in folder().glob("*.elf")} | running()
+
+
+def running() -> dict[str, Path]:
+    """The programs that the machine of a replay runs; none outside of one."""
+    replay = os.environ.get("DENALI_REPLAY")
+    return {path.name: path for path in Path(replay, "files/build/user").glob("*")} if replay else {}
+
+
 def symbol_at(program: str, address: int) -> str:
     """An address of a guest's in words: "main+0x12"; in numbers if nothing is known there."""
-    path = folder() / f"{program}.elf"
-    if address < PAGE or not path.exists():  # page 0 is nobody's: symbols there are files and numbers
+    path = programs().get(program)
+    if address < PAGE or not path:  # page 0 is nobody's: symbols there are files and numbers
         return f"{address:#x}"
     best = None
     for symbol in Elf(path).symbols.values():
@@ -47,8 +59,8 @@ class Guest(gdb.Command):  # type: ignore[misc]
         self.loaded = ""
 
     def names(self) -> list[str]:
-        """The guest programs that are built."""
-        return sorted(path.stem for path in folder().glob("*.elf"))
+        """The guest programs that there are symbols of."""
+        return sorted(programs())
 
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Replace the symbols of the guest loaded so far."""
@@ -61,14 +73,15 @@ class Guest(gdb.Command):  # type: ignore[misc]
             raise gdb.GdbError(f"there is no {folder()}/{name}.elf to take symbols from")
         elif name != self.loaded:
             self.unload()
-            gdb.execute(f"add-symbol-file '{folder() / name}.elf'", to_string=True)
+            gdb.execute(f"add-symbol-file '{programs()[name].resolve()}'", to_string=True)
             self.loaded = name
             print(f"guest symbols: {name}")
 
     def unload(self) -> None:
         """Forget the guest's symbols."""
+        known = {str(path.resolve()) for path in programs().values()}
         for objfile in gdb.objfiles():
-            if objfile.filename and Path(objfile.filename).parent == folder().resolve():
+            if objfile.filename in known:
                 gdb.execute(f"remove-symbol-file '{objfile.filename}'", to_string=True)
         self.loaded = ""
 

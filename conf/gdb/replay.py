@@ -22,7 +22,9 @@ from pathlib import Path
 
 import gdb  # type: ignore[import]
 
+from conf.gdb import guest
 from grade.graded.player import Player
+from grade.harness.elf import Elf
 from grade.harness.verdict import Infrastructure
 
 SECONDS = float(os.environ.get("DENALI_REVERSE_SECONDS", "5"))
@@ -161,12 +163,23 @@ def disconnect() -> None:
 
 
 def known(function: str) -> bool:
-    """Whether the kernel has that function."""
-    return gdb.lookup_global_symbol(function) is not None
+    """Whether gdb has symbols of that function, in C or assembly."""
+    try:
+        return bool(gdb.decode_line(function)[1])
+    except gdb.error:
+        return False
+
+
+def guest_with(function: str) -> str:
+    """A guest of the replayed machine that has that function, or ""."""
+    has = (name for name, path in guest.running().items() if function in Elf(path).symbols)
+    return next(has, "")
 
 
 def back(session: Session) -> None:
     """Back to the last stop: QEMU's way, or, should it hang, from the start."""
+    if not any(stop.enabled for stop in gdb.breakpoints()):
+        raise gdb.GdbError("nothing would stop it before the start: set a breakpoint or watchpoint first")
     try:
         session.backwards("reverse-continue")
     except Hung:
@@ -261,6 +274,8 @@ def begin(session: Session) -> None:
         session.connect(0)
         gdb.execute("thbreak main", to_string=True)
         gdb.execute("continue", to_string=True)
+    if function and not known(function) and (name := guest_with(function)):
+        gdb.execute(f"guest {name}")
     if function and known(function):
         print(f"The search may begin at `break {function}`, then `denali back`.")
 

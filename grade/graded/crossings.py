@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -142,8 +142,8 @@ def guests_of(modules: tuple[Module, ...], folder: Path) -> dict[int, Symbols]:
     """Symbols by VM: the kernel numbers VMs in the order of their modules."""
     found: dict[int, Symbols] = {}
     for module in modules:
-        if "data" in module.words or "script" in module.words or "image" in module.words:
-            continue
+        if {"data", "script", "image", "ramdisk"} & set(module.words):
+            continue  # no VM's program
         symbols = image_symbols(folder / module.image)
         if "supervisor" in module.words:
             found[0] = symbols
@@ -157,7 +157,7 @@ def in_words(
     crossing: Crossing,
     vm_of: Callable[[int], int | None],
     kernel: Symbols,
-    guests: dict[int, Symbols],
+    guests: Mapping[int, Symbols],
 ) -> str:
     """One line about `crossing`; `vm_of` tells whose address space a CR3 is."""
     if crossing.ring == 0:
@@ -165,8 +165,14 @@ def in_words(
         return f"kernel, ring 0, at {where}: {crossing.what()}"
     vm = vm_of(crossing.cr3)
     who = f"vm {vm}" if vm is not None else f"space {crossing.cr3:#x}"
-    where = _place(crossing.eip, guests.get(vm) if vm is not None else None)
+    where = _place(crossing.eip, guests.get(vm) if vm is not None else _of_all(guests))
     return f"{who} left ring {crossing.ring} at {where}: {crossing.what()}"
+
+
+def _of_all(guests: Mapping[int, Symbols]) -> Symbols | None:
+    """The symbols of every VM, if all run one program: of a space whose VM has ended, too."""
+    known = set(guests.values())
+    return known.pop() if len(known) == 1 else None
 
 
 def _place(eip: int, symbols: Symbols | None) -> str:

@@ -137,6 +137,19 @@ def test_a_step_back_is_a_step_back(tree: Tree) -> None:
     assert 0 < first - second < 1000, text
 
 
+def test_a_function_of_the_guest_can_be_looked_for(tree: Tree) -> None:
+    """Half of lab 3 runs in ring 3: its symbols are there, as the kernel knows that VM's program;
+    and without anything to stop it nobody is taken back to the firmware."""
+    commands = "denali back; break upcall_return; info symbol upcall_return; denali when"
+    text = tree.replay(commands, "LAB=3", test="test_upcalls_are_on_again")
+    assert re.search(r"^guest symbols: (\w+-0)$", text, re.MULTILINE), text
+    assert "The search may begin at `break upcall_return`" in text, text
+    assert "set a breakpoint or watchpoint first" in text, text
+    assert "ilwaco/upcall.S" in text and "upcall_return in section .text" in text, text
+    over = re.search(r"was over: instruction (\d+)", text)
+    assert over and text.splitlines()[-1] == over[1] and int(over[1]) > 1_000_000, text
+
+
 def test_two_recordings_are_one_run(tree: Tree) -> None:
     """A rerun that isn't the same run would lead astray."""
     commands = "denali when; p $eip; p $esp; p frame_count; p/x *(unsigned (*)[64])frame_table"
