@@ -73,6 +73,7 @@ def report(
         lines += _build_failure(result, style)
     else:
         lines += _failures(result, before, style, every)
+        lines += _waits(result)
         lines += _next(result, style)
         if any(told(test) for test in result.tests):
             lines += _wrapped("consoles", logs)
@@ -225,13 +226,35 @@ def _build_failure(result: GradingResult, style: Style) -> Iterator[str]:
 # --- what next ----------------------------------------------------------------
 
 
+def _waiting(exercise: ExerciseResult, result: GradingResult) -> dict[str, int]:
+    """The points of an exercise that wait for another one, by its number."""
+    found: dict[str, int] = {}
+    for test in result.tests_of(exercise.number):
+        if test.verdict.startswith(NEEDS):
+            other = test.verdict.removeprefix(NEEDS)
+            found[other] = found.get(other, 0) + test.possible
+    return found
+
+
 def next_exercise(result: GradingResult) -> ExerciseResult | None:
-    """The exercise to take next: the first that isn't finished and needs none that isn't begun."""
+    """The exercise to take next: the first that isn't finished, needs none that isn't begun, and has
+    more to do than to wait for others."""
     open_ones = [e for e in result.exercises if e.points < e.possible]
     begun = {e.number for e in result.exercises if e.points > 0}
     graded = {e.number for e in result.exercises}
-    ready = [e for e in open_ones if all(n in begun or n not in graded for n in e.needs)]
-    return next(iter(ready or open_ones), None)
+    own = [e for e in open_ones if sum(_waiting(e, result).values()) < e.possible - e.points]
+    ready = [e for e in own if all(n in begun or n not in graded for n in e.needs)]
+    return next(iter(ready or own or open_ones), None)
+
+
+def _waits(result: GradingResult) -> Iterator[str]:
+    """What an exercise that is begun has lost for another's sake: its table row doesn't say that."""
+    for exercise in result.exercises:
+        if exercise.verdict == NOT_WRITTEN or exercise.verdict.startswith(NEEDS):
+            continue
+        for other, points in _waiting(exercise, result).items():
+            number = f"{points} point{'s' if points != 1 else ''}"
+            yield from _wrapped("waits", f"{exercise.number} {exercise.title}: {number}, for {other}")
 
 
 def _next(result: GradingResult, style: Style) -> Iterator[str]:

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from conf.qemu import Run
+from conf.qemu import Module, Run
 from grade.graded import crossings, submission
 from grade.graded.bench import Bench
 from grade.graded.explain import explain, printable
@@ -146,6 +146,20 @@ def test_the_next_exercise_is_one_that_can_be_begun() -> None:
         exercise.points = exercise.possible
     assert next_exercise(result) is None
     assert "every point of it" in report(result, History())
+
+
+def test_who_only_waits_is_not_sent_there_again() -> None:
+    """Nothing can be done in 1.1 while 1.3 isn't there: the report says so and goes on to 1.3."""
+    tests = [_test("1.1", "test_a", 3, "pass"), _test("1.1", "test_b", 2, "needs 1.3")]
+    tests += [_test("1.2", "test_c", 5, "needs 1.3"), _test("1.3", "test_d", 5, "not written")]
+    result = _result(*tests)
+    first = next_exercise(result)
+    assert first is not None and first.number == "1.3"
+    text = report(result, History())
+    assert re.search(r"waits +1\.1 .*: 2 points, for 1\.3", text) and "waits       1.2" not in text
+    result.exercises[2].needs = ["1.1", "1.2"]  # of those nothing but 1.2 isn't begun, and it waits
+    first = next_exercise(result)
+    assert first is not None and first.number == "1.3"
 
 
 def test_an_earlier_labs_exercise_comes_first() -> None:
@@ -282,6 +296,23 @@ def test_crossings_are_read_from_qemus_record() -> None:
         "vm 2 left ring 3 at 0x2014: page fault (address 0x4, error 0x7)",
         "space 0x2293000 left ring 3 at 0x20cb: int 0x80",
     ]
+
+
+class _Named(crossings.Symbols):
+    def name(self, address: int) -> str:
+        """Of a program with one function."""
+        return "main" if address < 0x2100 else ""
+
+
+def test_a_guest_that_has_ended_is_named_by_its_program() -> None:
+    """Its space is gone by then; where all VMs run one program, that is what it ran."""
+    crossing = list(crossings.parse(_RECORD))[-1]
+    one, two = _Named(Path("/nonexistent")), _Named(Path("/nonexistent"))
+    words = [crossings.in_words(crossing, lambda _: None, one, g) for g in ({1: one, 2: one}, {1: one, 2: two})]
+    assert words[0] == "space 0x2293000 left ring 3 at 0x20cb (main): int 0x80"
+    assert words[1] == "space 0x2293000 left ring 3 at 0x20cb: int 0x80"
+    modules = (Module("a/x"), Module("a/disk", words=("ramdisk",)), Module("a/y", 2))
+    assert list(crossings.guests_of(modules, Path("/nonexistent"))) == [1, 2, 3]
 
 
 def test_a_changed_staff_file_is_noticed_and_isnt_the_submission(tmp_path: Path) -> None:

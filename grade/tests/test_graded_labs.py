@@ -5,6 +5,7 @@ the host does meanwhile."""
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from grade.graded.grading import grade_tree
+from grade.graded.report import next_exercise
 from grade.graded.results import GradingResult
 from labs.kernels import build_kernels
 from labs.stage import every_exercise, write_stage
@@ -109,3 +111,27 @@ def test_the_skeleton_has_no_point_and_says_why(lab: int, tmp_path: Path) -> Non
     assert result.points == 0 and result.possible == 100
     waits = {e.verdict for e in result.exercises}
     assert all(v == "not written" or v.startswith("needs ") for v in waits), waits
+
+
+@pytest.mark.course
+@pytest.mark.parametrize("lab", LABS, indirect=True)
+def test_who_follows_the_report_gains_at_each_step(lab: int, tmp_path: Path) -> None:
+    """The report sends nobody to an exercise that can't be judged yet, nor in a circle; and what is
+    right stays right when the next one is written."""
+    missing, before = set(every_exercise(lab)) - set(every_exercise(lab - 1)), 0
+    first = grade_tree(_build(tmp_path / "tree", lab, tuple(missing)), lab, None, "beef", 2, compiler=COMPILER)
+    step = next_exercise(first)
+    while step is not None:
+        missing.remove(step.number)
+        tree = tmp_path / f"tree{step.number}"
+        result = grade_tree(_build(tree, lab, tuple(missing)), lab, None, "beef", 2, compiler=COMPILER)
+        shutil.rmtree(tree)
+        told = {e.number: (e.verdict, e.points) for e in result.exercises}
+        assert result.points > before, f"after {step.number}: {told}"
+        for exercise in result.exercises:
+            waits = exercise.verdict == "not written" or exercise.verdict.startswith("needs ")
+            waits |= exercise.number in missing and not exercise.functions  # no stub: a file
+            assert waits or exercise.verdict in ("pass", "partly"), f"after {step.number}: {told}"
+        print(step.number, told)
+        before, step = result.points, next_exercise(result)
+    assert not missing and before == 100
