@@ -15,8 +15,9 @@ i32 vinstr_idle(struct vm *vm);
  * IDLE_FOREVER: none), for `vm`, which runs.
  * Notes that the VM is in idle (vm->in_idle), for virq_deliver: what the instruction
  * returns, an upcall or the mask, is that function's business. Then
- * - a bit of the kernel's mask is pending: the VM goes on at once. Between a guest's
- *   last look and this instruction no event is lost;
+ * the first of these that is true:
+ * - a bit of the kernel's mask is pending: the VM goes on at once, and nothing is posted.
+ *   Between a guest's last look and this instruction no event is lost;
  * - the deadline is now or past: VIRQ_TIMER is posted, and it goes on at once;
  * - otherwise it is IDLE (vm_enter_state) until virq_post wakes it, and in the timer
  *   queue until its deadline, if there is one.

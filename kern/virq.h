@@ -26,7 +26,7 @@ void virq_post(struct vm *vm, u32 bits);
 
 /*
  * Delivers the pending bits to a VM that is about to enter ring 3, all or none of them:
- * - nothing is pending: nothing happens;
+ * - nothing is pending: nothing is delivered;
  * - its enable flag (vregs->virq_enable) isn't 0: an upcall. EIP and EFLAGS, of these
  *   the bits of EFLAGS_GUEST, go to upcall_eip and upcall_eflags of its register page,
  *   the bits to upcall_bits; the flag is cleared; the VM will go on at virq_handler with
@@ -34,7 +34,8 @@ void virq_post(struct vm *vm, u32 bits);
  * - the flag is 0, and it returns from idle (vm->in_idle): the mask is the result (eax);
  * - otherwise they stay pending.
  * What was delivered is pending no more; vm->delivered and counter_virq_delivered count
- * it. In every case the VM has returned from idle then: vm->in_idle is false.
+ * it, as one. In every case, also with nothing pending, the VM has returned from idle then:
+ * vm->in_idle is false.
  * What is pending is the kernel's own mask; words of the register page are the guest's: a
  * bad handler address harms it alone. Source: the paper, section 2.3; lib/abi.h.
  */

@@ -169,7 +169,7 @@ class Machine:
             if spent := budget.spent():
                 self.serial.give_up(f"waited for the machine's end: still on {spent}", budget)
             if self.serial.sleeps_on():
-                self.serial.give_up("waited for the machine's end: it sleeps for ever")
+                self.serial.give_up("waited for the machine's end: it sleeps for ever (no timer is armed, and no device is at work)")
             time.sleep(0.005)
         self._check_crash(self.serial.report("waited for the machine's end"))
         return self._process.returncode

@@ -40,6 +40,8 @@ main(int argc, char **argv)
 	virq_start();
 	chain = race_run(number(argv[1]), number(argv[2]));
 	virq_disable();
+	if (race_wrong)
+		printf("%s%u\n", race_words[race_why], race_when);
 	printf("witness %u\n", chain);
 	vinstr(VI_NULL, chain, ~chain);
 	return race_wrong != 0;

@@ -19,8 +19,11 @@
 	   */
 
 static volatile u32 race_ended; /* completions that the handler has seen, in this turn */
-static volatile u32 race_wrong; /* sentinels that were found changed */
+static volatile u32 race_wrong; /* what was found wrong, times */
+static volatile u32 race_why;   /* the first of it: a place in race_words */
+static volatile u32 race_when;  /* the turn in which that was */
 static volatile u32 race_seen;  /* completions taken from the ring */
+static volatile u32 race_turns; /* that have begun */
 static volatile u32 race_tag;   /* the first of this turn; even */
 static volatile u32 race_tags;  /* bits of those that came an odd number of times */
 
@@ -29,6 +32,39 @@ extern char race_spin[], race_leave[];
 u32 race_window(u32 flags_on);
 void race_delay(u32 count);
 
+/* What may be wrong; race_window returns the first nine. */
+enum { RACE_EVENT = 10, RACE_ENABLE, RACE_START, RACE_STATUS };
+
+static const char *const race_words[] = {
+	"nothing, turn ",
+	"first wrong: eax, in turn ",
+	"first wrong: the flags, in turn ",
+	"first wrong: esp, in turn ",
+	"first wrong: a word on the stack, in turn ",
+	"first wrong: ebx, in turn ",
+	"first wrong: edx, in turn ",
+	"first wrong: esi, in turn ",
+	"first wrong: edi, in turn ",
+	"first wrong: ebp, in turn ",
+	"first wrong: an event was lost, or came twice, in turn ",
+	"first wrong: upcalls are off behind one, in turn ",
+	"first wrong: a transfer can't be started, in turn ",
+	"first wrong: the end of another transfer, or an error, in turn ",
+};
+
+/* Notes that something is wrong, unless `why` is 0. */
+static void
+race_found(u32 why)
+{
+	if (!why)
+		return;
+	race_wrong++;
+	if (!race_why) {
+		race_why = why;
+		race_when = race_turns;
+	}
+}
+
 /* In the handler: takes what has ended. */
 static void
 race_note(void)
@@ -36,7 +72,8 @@ race_note(void)
 	while (VREGS->disk_completed != race_seen) {
 		const volatile struct disk_completion *c = &VREGS->disk_ring[race_seen % DISK_RING];
 
-		race_wrong += c->tag - race_tag >= RACE_BOTH || c->status != 0;
+		if (c->tag - race_tag >= RACE_BOTH || c->status != 0)
+			race_found(RACE_STATUS);
 		race_tags ^= 1u << (c->tag & 1);
 		race_seen++;
 		race_ended++;
@@ -62,12 +99,12 @@ race_turn(u32 block, u32 delay, u32 phase)
 	race_tags = 0;
 	race_ended = 0;
 	race_target = (void (*)(void))race_spin;
-	race_wrong += race_start(block, race_pages[0], tag) != 0;
+	race_found(race_start(block, race_pages[0], tag) != 0 ? RACE_START : 0);
 	race_delay(delay);
-	race_wrong += race_start(block + 1, race_pages[1], tag + 1) != 0;
-	race_wrong += race_window(delay & 1);
-	race_wrong += race_ended != RACE_BOTH || race_tags != 3;
-	race_wrong += VREGS->virq_enable != 1;
+	race_found(race_start(block + 1, race_pages[1], tag + 1) != 0 ? RACE_START : 0);
+	race_found(race_window(delay & 1));
+	race_found(race_ended != RACE_BOTH || race_tags != 3 ? RACE_EVENT : 0);
+	race_found(VREGS->virq_enable != 1 ? RACE_ENABLE : 0);
 }
 
 /* clang-format off */
@@ -112,15 +149,14 @@ __asm__(
 	"	popl %eax\n"
 	"	xorl race_flags, %eax\n"
 	"	testl $0x200cd5, %eax\n"
-	"	movl $1, %eax\n"
-	"	jne 4f\n"
-	"	cmpl %esp, %ecx\n	jne 4f\n"
-	"	cmpl $0x5a5a5a5a, (%esp)\n	jne 4f\n"
-	"	cmpl $0x10c0c0c0, %ebx\n	jne 4f\n"
-	"	cmpl $0x1d1d1d1d, %edx\n	jne 4f\n"
-	"	cmpl $0x25252525, %esi\n	jne 4f\n"
-	"	cmpl $0x3d3d3d3d, %edi\n	jne 4f\n"
-	"	cmpl $0x4b4b4b4b, %ebp\n	jne 4f\n"
+	"	movl $2, %eax\n	jne 4f\n" /* places in race_words */
+	"	incl %eax\n	cmpl %esp, %ecx\n	jne 4f\n"
+	"	incl %eax\n	cmpl $0x5a5a5a5a, (%esp)\n	jne 4f\n"
+	"	incl %eax\n	cmpl $0x10c0c0c0, %ebx\n	jne 4f\n"
+	"	incl %eax\n	cmpl $0x1d1d1d1d, %edx\n	jne 4f\n"
+	"	incl %eax\n	cmpl $0x25252525, %esi\n	jne 4f\n"
+	"	incl %eax\n	cmpl $0x3d3d3d3d, %edi\n	jne 4f\n"
+	"	incl %eax\n	cmpl $0x4b4b4b4b, %ebp\n	jne 4f\n"
 	"	xorl %eax, %eax\n"
 	"	jmp 4f\n"
 	"2:	addl $4, %esp\n"
@@ -149,6 +185,7 @@ race_run(u32 turns, u32 secret)
 	u32 chain = secret;
 
 	for (u32 turn = 0; turn < turns; turn++) {
+		race_turns++;
 		race_turn(RACE_BOTH * (turn % RACE_PAIRS), RACE_FIRST + turn / RACE_PHASES,
 			  turn % RACE_PHASES);
 		chain = (chain ^ (race_seen + race_wrong)) * 16777619u;

@@ -63,6 +63,8 @@ run(void)
 	VREGS->virq_handler = (u32)race_entry;
 	VREGS->virq_enable = 1;
 	chain = race_run(%(turns)uu, %(secret)uu);
+	if (race_wrong)
+		say_number(race_words[race_why], race_when);
 	say_number("witness ", chain);
 	gate(VI_NULL, chain, ~chain);
 	return race_wrong != 0;

@@ -22,7 +22,7 @@ _CROSSING = re.compile(r"v=([0-9a-f]{2}) e=\w+ i=\d cpl=3 IP=\w+:([0-9a-f]{8}).*
 
 
 @points(8)
-@rule("All is restored, then the flags, then the enable flag is set, then it returns.", SECTION,
+@rule("Registers, flags and upcalls are as before; another upcall on the way back only nests.", SECTION,
       "upcall_return")  # fmt: skip
 def test_an_upcall_on_the_way_back_only_nests(bench: Bench) -> None:
     """Between any two instructions the next upcall may come, and finds a complete context."""

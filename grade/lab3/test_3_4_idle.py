@@ -18,6 +18,7 @@ from grade.lab3.virqs import (
     State,
     run_out,
     state_at,
+    state_name,
     volume,
 )
 
@@ -56,13 +57,18 @@ def test_idle_waits_for_a_bit_or_the_deadline(bench: Bench) -> None:
     for pending, deadline, result, first, last, after, queued in made:
         what = f"idle until {deadline:#x} with bits {pending:#x} pending"
         waits = not pending and deadline > SECOND
-        notes = [(kind, value) for kind, _, value in records.notes(results, results[first], results[last])]
-        wanted = [(STATE, IDLE)] if waits else [] if pending else [(POST, TIMER)]
-        same(f"{what}: states (1) that the VM enters, and posts (2)", notes, wanted)
+        notes = [in_words(kind, value) for kind, _, value in records.notes(results, results[first], results[last])]
+        wanted = [in_words(STATE, IDLE)] if waits else [] if pending else [in_words(POST, TIMER)]
+        same(f"{what}: states that the VM enters, and posts to it", notes, wanted)
         same(f"{what}: its deadline", results.wide(queued), deadline if waits else NEVER)
         state = state_at(results, after)
         same(f"{what}: vm->in_idle, and its bits", (state.in_idle, state.pending), (1, pending))
         same(f"{what}: its result", results[result], 0)
+
+
+def in_words(kind: int, value: int) -> str:
+    """Something that the kernel was seen to do with the VM."""
+    return {STATE: f"becomes {state_name(value)}", POST: f"post of {value:#x}"}.get(kind, f"{kind}: {value}")
 
 
 _WAITS = """

@@ -192,7 +192,8 @@ class Starts:
 
 
 @points(4)
-@rule("Everything is checked first; a sector has 64 bits.", SECTION, "vdisk_start")
+@rule("What is wrong is refused; what is right starts as the guest asked: a sector has 64 bits.", SECTION,
+      "vdisk_start")  # fmt: skip
 def test_what_is_wrong_is_refused_and_starts_nothing(bench: Bench) -> None:
     """Block times eight doesn't fit in 32 bits: it would be a block of somebody else's."""
     starts = Starts(bench)

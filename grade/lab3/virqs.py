@@ -25,6 +25,11 @@ from grade.harness.verdict import holds, same
 TIMER, NETWORK, DISK, CONSOLE, CONTROL = (1 << bit for bit in range(5))  # VIRQ_*
 NEW, STOPPED, READY, RUNNING, IDLE, DYING, DEAD, WAITING = range(8)  # enum vm_state
 LEAVING, OUT, QUEUED, ENTERING = range(8, 12)
+ANY = -1  # where a state isn't compared
+STATES = (
+    "new", "stopped", "ready", "running", "idle", "dying", "dead", "waiting",
+    "leaving", "out", "queued", "entering",
+)  # fmt: skip
 STATE, POST, RUN, ENQUEUE = range(1, 5)  # enum driver_noted
 NEVER = (1 << 64) - 1
 MASK = 0xFFFFFFFF
@@ -33,7 +38,7 @@ NOTES = 256
 E_PERM, E_FAULT, E_INVAL, E_AGAIN, E_IO, E_NOENT = -1, -3, -4, -6, -9, -11
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class State:
     """struct driver_virq."""
 
@@ -52,6 +57,18 @@ class State:
     def words(self) -> list[int]:
         """As the driver has it."""
         return [int(getattr(self, field.name)) for field in fields_of(self)]
+
+    def __repr__(self) -> str:
+        """For a person: the state's name, and what isn't 0."""
+        counts = {field.name: getattr(self, field.name) for field in fields_of(self)[1:]}
+        told = [] if self.state == ANY else [state_name(self.state)]
+        told += [f"{name}={value}" for name, value in counts.items() if value]
+        return " ".join(told) or "all 0"
+
+
+def state_name(state: int) -> str:
+    """The name of a VM's state."""
+    return STATES[state] if 0 <= state < len(STATES) else f"state {state}"
 
 
 class Records:

@@ -2,7 +2,8 @@
 """The labs' text: it has every section that graders name, and shows what a machine shows.
 
 A code block after `<!-- shown: STAGE LAB, boot|grade|monitor "COMMAND" -->` or
-`<!-- gdb: STAGE LAB, GUEST=program -->` (without: hello, if the stage has it) is compared with what the tree of that stage does; STAGE is `reference` or `skeleton`. Its numbers may
+`<!-- gdb: STAGE LAB, GUEST=program VMS=n -->` (without: hello, if the stage has it) is compared with
+what the tree of that stage does; STAGE is `reference` or `skeleton`. Its numbers may
 be others, and "..." stands for anything.
 """
 
@@ -43,12 +44,12 @@ class Shown:
     stage: str
     lab: int
     text: str
-    guest: str = ""
+    settings: str = ""  # of a gdb block: NAME=value NAME=value
 
 
 def _blocks() -> list[Shown]:
     return [
-        Shown(path.name, kind, stage, int(lab), text, how.removeprefix("GUEST="))
+        Shown(path.name, kind, stage, int(lab), text, how)
         if kind == "gdb"
         else Shown(path.name, how, stage, int(lab), text)
         for path in sorted(TEXT.glob("lab*.md"))
@@ -112,18 +113,20 @@ def _programs(tree: Path) -> str:
     return " ".join(path.stem for path in (tree / "build/user").glob("*.elf"))
 
 
-def _guest(tree: Path, guest: str) -> dict[str, str]:
+def _settings(tree: Path, words: str) -> dict[str, str]:
     programs = _programs(tree).split()
-    assert not guest or guest in programs
-    return {"GUEST": guest or "hello"} if "hello" in programs else {}
+    found = {"GUEST": "hello"} if "hello" in programs else {}
+    found |= dict(word.split("=", 1) for word in words.split())
+    assert not found or found["GUEST"] in programs
+    return found
 
 
-def _gdb(tree: Path, commands: list[str], guest: str) -> str:
+def _gdb(tree: Path, commands: list[str], settings: str) -> str:
     """What gdb with the pack prints on a machine that stands before its first instruction."""
     machine = start(
         [sys.executable, str(tree / "conf/run"), "qemu-gdb"], stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        environment={**os.environ, "PROGRAMS": _programs(tree), **_guest(tree, guest)},
+        environment={**os.environ, "PROGRAMS": _programs(tree), **_settings(tree, settings)},
     )  # fmt: skip
     try:
         deadline = time.monotonic() + 30
@@ -195,10 +198,14 @@ def test_a_machine_shows_what_the_labs_text_shows(block: Shown) -> None:
     commands = [line.removeprefix(prompt) for line in lines if line.startswith(prompt)]
     wanted = [_pattern(x) for x in lines if x.strip() and not x.startswith(prompt)]
     if block.kind == "gdb":
-        said = _gdb(tree, commands, block.guest)
+        said = _gdb(tree, commands, block.settings)
     elif block.kind == "grade":
         said = _make(tree, "grade")
     else:
         said = _console(tree, commands[0] if commands else "", wanted)
-    missing = [line for line in wanted if not re.search(line, said)]
+    missing, at = [], 0
+    for line in wanted:  # gdb's answers come in the order of the questions
+        found = re.search(line, said[at:])
+        missing += [] if found else [line]
+        at += found.end() if found and block.kind == "gdb" else 0
     assert wanted and not missing, f"{missing}\n{said[-4000:]}"
