@@ -99,7 +99,7 @@ def as_instructor(tree: Path, lab: int, compiler: str) -> GradingResult:
     arguments = argparse.Namespace(
         lab=lab, exercise="", key=secrets.token_hex(8), cc=compiler, sandbox=True
     )
-    result = _instructor().grade(read(tree), arguments)
+    result, _ = _instructor().grade(read(tree), arguments)
     assert isinstance(result, GradingResult)
     return result
 

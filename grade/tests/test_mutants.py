@@ -17,6 +17,7 @@ import pytest
 
 from labs.course import labs, load
 from labs.mutants import Beds, Mutant, judge_mutant, mutants
+from labs.stage import write_stage
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMPILER = os.environ.get("DENALI_CC", "gcc")
@@ -38,6 +39,24 @@ def test_each_exercise_has_its_mutants(lab: int) -> None:
     for mutant in mutants(lab):
         count[mutant.exercise] += 1
     assert min(count.values()) >= PER_EXERCISE, count
+
+
+@pytest.mark.parametrize("lab", labs())
+def test_every_mutant_changes_the_reference(lab: int, tmp_path: Path) -> None:
+    """A patch whose place is gone tests nothing; and nobody would know before the next full run."""
+    write_stage(tmp_path / "tree", lab, ())
+    for mutant in mutants(lab):
+        line = ["patch", "-p1", "-s", "-F0", "--dry-run", "-i", str(mutant.patch)]
+        done = subprocess.run(line, cwd=tmp_path / "tree", capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{mutant.patch.name}: {done.stdout}"
+
+
+def test_a_forger_has_no_points() -> None:
+    """One of the five, with the instructor's grader; `make forgers` has them all, in all labs."""
+    line = [sys.executable, str(ROOT / "labs/forgers.py"), "--lab", "1", "--only", "includes"]
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS", "DENALI_"))}
+    done = subprocess.run([*line, "--cc", COMPILER], env=clean, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "0 points 1 of 1" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("lab", labs())

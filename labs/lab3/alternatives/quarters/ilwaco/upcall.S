@@ -27,9 +27,11 @@
 
 /*
  * Goes back to the interrupted code: in the state of the drawing above, the
- * return address popped. Restores all registers, then the flags, then turns
- * upcalls on with an instruction that changes no flag, then returns. An upcall
- * that comes between the last two finds a complete context and only nests.
+ * return address popped. Restores all registers and the flags, turns upcalls on,
+ * and returns, without a trap. From where they are on, another upcall may come
+ * before each instruction, and only nests: what isn't restored yet has to lie at
+ * or above esp, and flags that are restored must stay. Each that nests leaves on
+ * the stack what hasn't been taken off by then: so they are turned on last.
  */
 	ENTRY(upcall_return)
 	movl	(%esp), %edi
