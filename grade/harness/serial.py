@@ -57,12 +57,17 @@ class Budget:
         return cpu_seconds(self._pid) - self._cpu < self.seconds / 3
 
 
+def _is_half(match: re.Match[str]) -> bool:
+    """Whether what matched may be half of a word or number, the other half of which is to come."""
+    end = match.end()
+    return end == len(match.string) and end > match.start() and match.string[end - 1].isalnum()
+
+
 class Serial:
     """Log and input of one machine's console.
 
-    `ended` says why nothing more will come, or None while the machine runs; `diagnose` raises what
-    the machine's end means; `asleep` says whether the machine's CPU is halted; `sleeps_on` whether
-    it is known that nothing will wake it.
+    `on_end` raises what the machine's end means; `asleep` says whether the machine's CPU is halted;
+    `sleeps_on` whether it is known that nothing will wake it.
     """
 
     def __init__(self, log: Path, process: subprocess.Popen[bytes], command: str) -> None:
@@ -103,23 +108,32 @@ class Serial:
 
     def expect(self, pattern: str, seconds: float = 20.0) -> re.Match[str]:
         """Wait for a regular expression (multi-line mode) after the last match. One that ends in $
-        waits for the line's end: half a line, as the log may have it now, doesn't match."""
+        waits for the line's end. Half a word or number, as the log may have it now, is no match
+        as long as more may come."""
         budget = Budget(self._process.pid, seconds)
         whole_line = "(?=\n)" if pattern.endswith("$") else ""
         expression = re.compile(pattern + whole_line, re.MULTILINE)
+        match = None
         while True:
-            ended = self._process.poll() is not None  # before the log is read: nothing is missed
-            if match := expression.search(self.text(), self._place):
+            # Before the log is read, so that nothing is missed.
+            ended = self._process.poll() is not None
+            last = ended or (match and (budget.spent() or self._sleeps(budget)))
+            match = expression.search(self.text(), self._place)
+            if match and (last or not _is_half(match)):
                 self._place = match.end()
                 return match
             what = f"waited on the console for {pattern!r}"
             if ended:
                 self.on_end(self.report(what))
-            if spent := budget.spent():
+            if not match and (spent := budget.spent()):
                 self.give_up(f"{what}: not there {spent}", budget)
-            if self.sleeps_on() or (budget.still() and self.asleep()):
+            if not match and self._sleeps(budget):
                 raise TimedOut(self.report(f"{what}: the machine sleeps, and nothing wakes it"))
             time.sleep(_POLL)
+
+    def _sleeps(self, budget: Budget) -> bool:
+        """Whether nothing more is to come, as far as can be told."""
+        return self.sleeps_on() or (budget.still() and self.asleep())
 
     def report(self, what: str) -> str:
         """`what` and everything that a person needs to see why."""

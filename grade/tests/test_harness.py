@@ -16,6 +16,7 @@ import pytest
 from conf.qemu import EXIT_RESET
 from grade.harness import packet
 from grade.harness.lab import Lab
+from grade.harness.serial import Serial
 from grade.harness.verdict import Crashed, Infrastructure, TimedOut, Verdict, classify
 
 pytestmark = pytest.mark.quick
@@ -41,6 +42,24 @@ time.sleep(600)
 def _gone(things: list[str]) -> bool:
     """Whether every path and process id of `things` is gone."""
     return not any(Path(t if t.startswith("/") else f"/proc/{t}").exists() for t in things)
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("printf 'used 14'; sleep 0.2; echo 59; sleep 60", "1459"),
+        ("printf 'used 14'; sleep 0.2", "14"),
+        ("printf 'used 14'; sleep 60", "14"),
+    ],
+    ids=["goes on", "ends", "stays"],
+)
+def test_half_a_number_is_waited_for(tmp_path: Path, script: str, said: str) -> None:
+    """The log is read while QEMU writes it. What stays half until the time is over is all."""
+    log = tmp_path / "log"
+    with log.open("wb") as out, subprocess.Popen(["sh", "-c", script], stdout=out) as process:
+        serial = Serial(log, process, "sh")
+        assert serial.expect(r"used (\d+)", seconds=0.3)[1] == said
+        process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])

@@ -131,7 +131,7 @@ def test_disk_in_ram_keeps_to_its_plan(lab: Lab) -> None:
         )
         machine.expect("^vm 1: terminated, status 0")
         assert machine.wait() == EXIT_DONE
-        runs.append(re.findall(r"(?m)^\[vm 1\] (.*)$", machine.log.read_text()))
+        runs.append(re.findall(r"(?m)^\[vm 1\] (.*)$", machine.serial.text()))
     assert runs[0] == runs[1]
     *ends, last = runs[0]
     wanted = ["read 0", "read 1", "read 2", "read 4", "read 7", "failed 6", "read 5", "read 3"]

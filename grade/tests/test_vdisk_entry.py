@@ -79,7 +79,7 @@ def test_transfers_of_many_are_short_entries(lab: Lab) -> None:
         extra=meter.options,
     )
     assert machine.wait(60) == EXIT_DONE
-    assert machine.log.read_text().count("terminated, status 0") == 22
+    assert machine.serial.text().count("terminated, status 0") == 22
     entries = meter.read()
     print(entries)
     entries.check()

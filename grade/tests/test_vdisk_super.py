@@ -80,15 +80,15 @@ def test_kill_at_any_moment_leaves_a_table(lab: Lab) -> None:
         machine.expect("made 0")
         time.sleep(rng.random() * 0.1)
         machine.close()
-        said = re.findall(r"(destroys|made) (\d+)$", machine.log.read_text(), re.M)
-        changes += len(said)
-        there = {int(number) for what, number in said if what == "made"}
-        unsure = int(said[-1][1]) if said[-1][0] == "destroys" else None
+        # The last line may be half of one. What follows the last that was made is unsure.
+        made = [int(number) for number in re.findall(r"made (\d+)\n", machine.serial.text())]
+        changes += len(made)
+        there, unsure = set(made), (made[-1] + 1) % 20
         with Volume.open(path) as volume:
             assert not volume.warnings
             names = {ord(disk.name[2]) - ord("a") for disk in volume}
         assert there - {unsure} <= names
-    assert changes > 100
+    assert changes > 50
 
 
 _FAILING = """
@@ -127,7 +127,7 @@ def test_change_that_fails_is_an_error(lab: Lab, what: str) -> None:
         _supervisor(lab, body), disk=drive, extra=("-global", "virtio-blk-device.write-zeroes=off")
     )
     machine.expect("^vm 0: terminated, status 0")
-    assert ("no more changes" in machine.log.read_text()) == what.endswith("place")
+    assert ("no more changes" in machine.serial.text()) == what.endswith("place")
     machine.close()
     with Volume.open(path) as volume:
         assert not volume.warnings and volume.find("one").blocks == 4
@@ -318,7 +318,7 @@ def test_disks_stay_with_a_vm_until_it_is_destroyed(lab: Lab) -> None:
         disk=f"file={path},format=raw",
     )
     machine.expect("^vm 0: terminated, status 0")
-    assert machine.log.read_text().count("vm 5: terminated, status 0") == 3
+    assert machine.serial.text().count("vm 5: terminated, status 0") == 3
     assert " 0 problems" in machine.monitor("check")
     machine.close()
     with Volume.open(path) as volume:
