@@ -28,7 +28,7 @@ from grade.harness.keeper import make_folder, remove_folder
 from grade.harness.memory import KERNEL_BASE, Memory, Space
 from grade.harness.process import end, start
 from grade.harness.qmp import Qmp
-from grade.harness.serial import PROMPT, Budget, Serial
+from grade.harness.serial import PROMPT, Budget, Serial, echo
 from grade.harness.verdict import Crashed, Infrastructure, TimedOut
 
 # Instruction counting: one instruction is one virtual nanosecond, halting takes no host time.
@@ -124,8 +124,7 @@ class Machine:
     def monitor(self, line: str, seconds: float = 20.0) -> str:
         """Type one line to the kernel's monitor and give back what it answers."""
         self.serial.send(line + "\r")
-        answer = self.serial.expect(rf"{re.escape(line)}\n((?s:.*?))^{PROMPT}", seconds)
-        return answer[1]
+        return self.serial.expect(rf"{echo(line)}\n((?s:.*?))^{PROMPT}", seconds)[1]
 
     def gdb(self) -> Gdb:
         """Stop the machine and connect to its gdb stub; the caller detaches."""

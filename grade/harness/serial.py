@@ -63,6 +63,11 @@ def _is_half(match: re.Match[str]) -> bool:
     return end == len(match.string) and end > match.start() and match.string[end - 1].isalnum()
 
 
+def echo(line: str) -> str:
+    """A pattern for the echo of what was typed: lines that come meanwhile may break it anywhere."""
+    return r"(?:\n(?:.*\n)*?)?".join(map(re.escape, line))
+
+
 class Serial:
     """Log and input of one machine's console.
 

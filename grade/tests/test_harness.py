@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from conf.qemu import EXIT_RESET
 from grade.harness import packet
 from grade.harness.lab import Lab
-from grade.harness.serial import Serial
+from grade.harness.serial import Serial, echo
 from grade.harness.verdict import Crashed, Infrastructure, TimedOut, Verdict, classify
 
 pytestmark = pytest.mark.quick
@@ -81,6 +82,14 @@ def test_nothing_outlives_a_run_that_is_killed(
     while not _gone(things) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert _gone(things), f"of {things}, some are left after {number.name}"
+
+
+def test_an_echo_is_found_in_pieces() -> None:
+    """A VM that ends while somebody types breaks the line; what is not an echo stays none."""
+    text = "denali> \nvm 3: terminated\nc\nvm 58: terminated\nvm 9: terminated\nhe\nvm 4: gone\nck\nchecked\n"
+    found = re.search(echo("check") + "\n(.*)", text)
+    assert found and found[1] == "checked"
+    assert not re.search(echo("check") + "\n", "denali> che\nvm 1: terminated\nchecked\n")
 
 
 def _with_root() -> dict[str, str]:
