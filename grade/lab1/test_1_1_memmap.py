@@ -75,8 +75,9 @@ class Asked:
     """One call of memmap_usable in a table of calls."""
 
     def __init__(self, calls: Calls, machine: Map, room: int = ROOM) -> None:
-        lines = b"".join(struct.pack("<QQI", *line) for line in machine.lines)
-        taken = b"".join(struct.pack("<QQ", *range_) for range_ in machine.taken)
+        # Behind the last of each there is one more, for who counts wrong.
+        lines = b"".join(struct.pack("<QQI", *line) for line in (*machine.lines, (0, LIMIT, RAM)))
+        taken = b"".join(struct.pack("<QQ", *range_) for range_ in (*machine.taken, (0, END - 1)))
         self.map, self.room = machine, room
         self.out: Address = calls.words([_UNTOUCHED] * 4 * (room + 1))
         self.count: Result = calls.call(

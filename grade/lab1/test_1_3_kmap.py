@@ -56,9 +56,11 @@ class Built:
         self.calls = Calls(bench)
         self.asked = [(end, glob) for end in some_ends(bench.rng) for glob in (False, True)]
         self._places: list[Address] = []
+        self._behind: list[int] = []  # a word that is no part of the directory
         for end, glob in self.asked:
             rubbish = [bench.rng.getrandbits(32) for _ in range(ENTRIES + 1)]
             self._places.append(self.calls.words(rubbish, align=PAGE))
+            self._behind.append(rubbish[ENTRIES])
             self.calls.call("kmap_build", self._places[-1], end, glob)
 
     def directories(self) -> list[tuple[int, bool, list[int]]]:
@@ -66,8 +68,9 @@ class Built:
         for tests that look at what isn't there."""
         results = self.calls.run()
         found = []
-        for (end, glob), place in zip(self.asked, self._places):
-            entries = results.words(place, ENTRIES)
+        for (end, glob), place, behind in zip(self.asked, self._places, self._behind):
+            *entries, after = results.words(place, ENTRIES + 1)
+            same("the word behind the directory, for kmap_build", after, behind)
             holds(entries[FIRST] & (P | PS) == P | PS and entries[FIRST] & _PLACE == 0,
                   f"RAM's first 4 MB are a large page at {KERNEL_BASE:#x} (RAM ends at {end:#x})",
                   f"entry {FIRST}: P|W|PS, place 0", f"entry {FIRST}: {entries[FIRST]:#010x}")  # fmt: skip
