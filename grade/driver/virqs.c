@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * Virtual interrupts for tables of calls: grade/driver/virqs.h says what each function is
- * for. The linker leads the kernel's calls of four functions here (--wrap).
+ * for. The linker leads the kernel's calls of five functions here (--wrap).
  */
 #include "grade/driver/virqs.h"
 #include "kern/clock.h"
+#include "kern/frame.h"
 #include "kern/kernel.h"
 #include "kern/run.h"
 #include "kern/timerq.h"
@@ -22,12 +23,15 @@ void __real_run_posted(struct vm *vm);
 void __wrap_run_posted(struct vm *vm);
 void __real_vdisk_enqueue(struct vdisk_transfer *transfer);
 void __wrap_vdisk_enqueue(struct vdisk_transfer *transfer);
+void __real_vm_release(struct vm *vm);
+void __wrap_vm_release(struct vm *vm);
 
 struct driver_note *driver_notes;
 u32 driver_noting, driver_notes_max, driver_note_count;
 struct driver_request driver_request;
 
 static struct vdisk_vm disks;
+static struct vdisk_transfer *enqueued;
 static struct block_disk device = {.name = "disk", .sectors = ~(u64)0};
 static struct vdisk_entry entry;
 
@@ -78,6 +82,7 @@ __wrap_vdisk_enqueue(struct vdisk_transfer *transfer)
 		return;
 	}
 	note(NOTED_ENQUEUE, transfer->of->vm, request->operation);
+	enqueued = transfer;
 	driver_request = (struct driver_request){
 		request->operation,
 		request->bytes,
@@ -87,6 +92,15 @@ __wrap_vdisk_enqueue(struct vdisk_transfer *transfer)
 		(u32)request->sector,
 		(u32)(request->sector >> 32),
 	};
+}
+
+void
+__wrap_vm_release(struct vm *vm)
+{
+	if (driver_noting)
+		note(NOTED_RELEASE, vm, disks.active != NULL);
+	else
+		__real_vm_release(vm);
 }
 
 void
@@ -146,6 +160,22 @@ u32
 driver_under_way(void)
 {
 	return disks.under_way;
+}
+
+struct vdisk_transfer *
+driver_activate(void)
+{
+	vdisk_activate(enqueued);
+	return enqueued;
+}
+
+void
+driver_use_up_memory(void)
+{
+	while (frame_alloc(FRAME_GUEST, false) != FRAME_NONE)
+		;
+	while (vdisk_transfer_new(&disks, 0))
+		disks.under_way = 0;
 }
 
 /* xorshift32 [Marsaglia 2003]; `state` isn't 0. */

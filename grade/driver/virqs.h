@@ -24,8 +24,9 @@ struct vm *driver_record(u32 number);
 void driver_set_vregs(struct vm *vm, struct vregs *vregs);
 
 /* While driver_noting is set, these functions note that they were called and do nothing:
- * vm_enter_state (it sets the state), virq_post, run_posted, vdisk_enqueue. */
-enum driver_noted { NOTED_STATE = 1, NOTED_POST, NOTED_RUN, NOTED_ENQUEUE };
+ * vm_enter_state (it sets the state), virq_post, run_posted, vdisk_enqueue, vm_release (the
+ * value: whether one of the VM's transfers is active still). */
+enum driver_noted { NOTED_STATE = 1, NOTED_POST, NOTED_RUN, NOTED_ENQUEUE, NOTED_RELEASE };
 
 struct driver_note {
 	u32 kind, vm, value;
@@ -46,6 +47,12 @@ void driver_give_disk(struct vm *vm, u32 first, u32 blocks, u32 read_only, u32 u
 
 /* How many of its transfers are under way, at this moment. */
 u32 driver_under_way(void);
+
+/* Makes the last transfer that vdisk_enqueue was noted with active, as if the device had it. */
+struct vdisk_transfer *driver_activate(void);
+
+/* Uses up all memory that a transfer could be made of. */
+void driver_use_up_memory(void);
 
 /* Ticks of the counter that 64 inserts, looks, cancels and expiries take while `count` VMs,
  * numbered from 1, are in the timer queue; 0 if it doesn't tell the earliest of them. It is

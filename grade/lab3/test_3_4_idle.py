@@ -27,6 +27,7 @@ pytestmark = exercise("3.4")
 SECTION = "lab3.html#exercise-3-4"
 EBX, ECX = 4, 6  # words of a trapframe
 SECOND = 1_000_000_000
+NS_PER_TICK = 16  # its place in struct clock_rates
 
 
 @points(6)
@@ -38,12 +39,16 @@ def test_idle_waits_for_a_bit_or_the_deadline(bench: Bench) -> None:
     records.note()
     calls, rng = records.calls, records.rng
     made = []
-    for i in range(30):
+    for i in range(34):
         vm = records.record(1 + i % 10)
         pending = rng.choice((0, 0, 0, 1 << rng.randrange(5)))
         deadline = rng.choice((0, 1, rng.randrange(1, 1000), rng.randrange(1 << 32, 1 << 40),
                                rng.randrange(1 << 40, 1 << 62), rng.randrange(1 << 63, NEVER),
                                (rng.randrange(1, 99) << 32), NEVER))  # fmt: skip
+        if i == 30:  # from here on the clock stands at 0
+            calls.store(calls.address("clock_rates") + NS_PER_TICK, 0)
+        if i >= 30:
+            pending, deadline = 0, i % 2
         records.set(vm, State(state=RUNNING, pending=pending))
         registers = calls.call("driver_vm_regs", vm)
         calls.store(registers + 4 * EBX, deadline & 0xFFFFFFFF)
@@ -52,11 +57,13 @@ def test_idle_waits_for_a_bit_or_the_deadline(bench: Bench) -> None:
         result = calls.call("vinstr_idle", vm)
         last, after, queued = records.noted(), records.get(vm), calls.call("timerq_next")
         calls.call("timerq_cancel", vm)
-        made.append((pending, deadline, result, first, last, after, queued))
+        latest = SECOND if i < 30 else 0  # what may have passed, or is now
+        made.append((pending, deadline, latest, result, first, last, after, queued))
     results = calls.run()
-    for pending, deadline, result, first, last, after, queued in made:
+    for pending, deadline, latest, result, first, last, after, queued in made:
         what = f"idle until {deadline:#x} with bits {pending:#x} pending"
-        waits = not pending and deadline > SECOND
+        what += "" if latest else ", when the clock says 0"
+        waits = not pending and deadline > latest
         notes = [in_words(kind, value) for kind, _, value in records.notes(results, results[first], results[last])]
         wanted = [in_words(STATE, IDLE)] if waits else [] if pending else [in_words(POST, TIMER)]
         same(f"{what}: states that the VM enters, and posts to it", notes, wanted)

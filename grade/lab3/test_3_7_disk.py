@@ -9,19 +9,27 @@ from grade.graded.marks import exercise, points, rule
 from grade.harness.machine import Machine
 from grade.harness.verdict import holds, same
 from grade.lab3.virqs import (
+    DISK,
+    DYING,
     E_AGAIN,
     E_FAULT,
     E_INVAL,
     E_IO,
     E_NOENT,
+    E_NOMEM,
     E_PERM,
     ENQUEUE,
+    IDLE,
+    POST,
+    RELEASE,
+    RUNNING,
     Chain,
     Records,
     State,
     content,
     kernel_word,
     run_out,
+    state_name,
     volume,
 )
 
@@ -31,8 +39,7 @@ SECTION = "lab3.html#exercise-3-7"
 PAGE = 4096
 READ, WRITE = 0, 1  # enum block_operation
 INFLIGHT = 32
-VREGS = 0x1000
-RUNNING = 3
+VREGS, IMAGE_BASE = 0x1000, 0x2000
 
 _IO = """
 static char pages[40][4096] __attribute__((aligned(4096)));
@@ -142,13 +149,16 @@ class Starts:
         self.records = Records(bench, memory=64)
         self.calls = self.records.calls
         self.records.note()
-        pages = self.calls.words([0x10000, 0, 0, 1, 0x11000, 0, 0, 0, VREGS, 0, 0, 1])
+        pages = self.calls.words(
+            [0x10000, 0, 0, 1, 0x11000, 0, 0, 0, VREGS, 0, 0, 1, IMAGE_BASE, 0, 0, 1]
+        )
         self.page, self.other = (self.calls.data(PAGE, align=PAGE) for _ in range(2))
         self.calls.point(pages + 8, self.page)
         self.calls.point(pages + 24, self.other)
         self.calls.point(pages + 40, self.other)
+        self.calls.point(pages + 56, self.other)
         self.calls.store(self.calls.address("driver_pages"), pages)
-        self.calls.store(self.calls.address("driver_page_count"), 3)
+        self.calls.store(self.calls.address("driver_page_count"), 4)
         self.vm = self.records.record(3)
         self.made: list[tuple[tuple[int, ...], int, Result, Result, Result, Address]] = []
         self.under_way: list[tuple[int, Result]] = []  # before, and after
@@ -216,6 +226,9 @@ def test_what_is_wrong_is_refused_and_starts_nothing(bench: Bench) -> None:
     starts.start(9, 8, READ, 0, 1, 0x10000, shared=True)
     starts.start(9, 8, READ, 0, 1, 0x10000, under_way=INFLIGHT - 1)
     starts.start(9, 8, READ, 0, 1, 0x10000, under_way=INFLIGHT, wanted=E_AGAIN)
+    starts.start(9, 8, READ, 0, 1, IMAGE_BASE)
+    starts.calls.call("driver_use_up_memory")
+    starts.start(9, 8, WRITE, 0, 1, 0x10000, wanted=E_NOMEM)
     starts.check()
 
 
@@ -256,6 +269,33 @@ def test_the_thirty_third_waits_its_turn(bench: Bench) -> None:
     chain.check(machine, 1, turn * 3, "32 start, two are refused, and then there is room again")
 
 
+def _a_transfer_holds_its_vm(bench: Bench) -> None:
+    """One VM of each kind, with two transfers that the device has: what follows when they end."""
+    starts = Starts(bench)
+    calls, records = starts.calls, starts.records
+    made = []
+    for state, status in ((RUNNING, 0), (DYING, 0), (IDLE, E_IO), (DYING, E_IO)):
+        records.set(starts.vm, State(state=RUNNING))
+        calls.call("driver_give_disk", starts.vm, 9, 8, 0, 0)
+        active = []
+        for tag in range(2):
+            calls.call("vdisk_start", starts.vm, READ, calls.words([0, tag, 0x10000, tag]))
+            active.append(calls.call("driver_activate"))
+        records.set(starts.vm, State(state=state))
+        for left, transfer in reversed(list(enumerate(active))):
+            before = records.noted()
+            calls.call("vdisk_finish", transfer, status & 0xFFFFFFFF)
+            made.append((state, left, before, records.noted()))
+    results = calls.run()
+    for state, left, before, after in made:
+        notes = records.notes(results, results[before], results[after])
+        text = f"vdisk_finish of a VM's transfer, {left} others are active; it is {state_name(state)}"
+        posts = [value for kind, _, value in notes if kind == POST]
+        same(f"{text}: posts to it", posts, [] if state == DYING else [DISK])
+        releases = [held for kind, _, held in notes if kind == RELEASE and not held]
+        same(f"{text}: calls of vm_release with none active", len(releases), int(left == 0))
+
+
 _LEAVES = """
 static void
 work(void)
@@ -292,10 +332,11 @@ work(void)
 
 
 @points(5)
-@rule("A VM that ends is taken apart when its last transfer has ended, and not before.", SECTION,
+@rule("A VM that ends, or goes out, is held by its transfers: until the last has ended, no longer.", SECTION,
       "vdisk_finish")  # fmt: skip
 def test_nothing_is_written_into_a_dead_vms_memory(bench: Bench) -> None:
     """The device writes whenever it likes: by then the page may be somebody else's."""
+    _a_transfer_holds_its_vm(bench)
     secret = bench.rng.randbytes(8 * PAGE)
     gone, heir = Chain.draw(bench.rng), Chain.draw(bench.rng)
     machine = bench.boot(

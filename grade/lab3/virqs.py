@@ -30,12 +30,12 @@ STATES = (
     "new", "stopped", "ready", "running", "idle", "dying", "dead", "waiting",
     "leaving", "out", "queued", "entering",
 )  # fmt: skip
-STATE, POST, RUN, ENQUEUE = range(1, 5)  # enum driver_noted
+STATE, POST, RUN, ENQUEUE, RELEASE = range(1, 6)  # enum driver_noted
 NEVER = (1 << 64) - 1
 MASK = 0xFFFFFFFF
 _NOTE = struct.Struct("<3I")
 NOTES = 256
-E_PERM, E_FAULT, E_INVAL, E_AGAIN, E_IO, E_NOENT = -1, -3, -4, -6, -9, -11
+E_PERM, E_FAULT, E_INVAL, E_AGAIN, E_NOMEM, E_IO, E_NOENT = -1, -3, -4, -6, -7, -9, -11
 
 
 @dataclass(frozen=True, repr=False)
