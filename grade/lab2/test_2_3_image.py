@@ -27,6 +27,9 @@ SEGMENTS_MAX = 8
 _FIELDS = 6  # words of struct image before its segments: name, file, length, entry, end, count
 _SEGMENT = 5  # words of struct segment: start, memory_bytes, file_bytes, offset, writable
 _NAME = 0x6D616E00
+# What stands in struct image before: segments that are everywhere.
+_STALE = [0x2000, 0, 0xA5A5A5A5, *[IMAGE_BASE, GUEST_LIMIT - IMAGE_BASE, 0, 0, 1] * (SEGMENTS_MAX + 1)]
+_GUARD = 64  # bytes on either side of a page that nobody may write
 
 
 class Checks:
@@ -41,7 +44,7 @@ class Checks:
         whole = replace(image, cut=None).build()
         length = len(whole) if image.cut is None else image.cut
         file = self.calls.data(whole + bytes(64), align=PAGE)
-        place = self.calls.words([_NAME, 0, length] + [0xA5A5A5A5] * 50)
+        place = self.calls.words([_NAME, 0, length] + _STALE)
         self.calls.point(place + 4, file)
         why = self.calls.words([0])
         answer = self.calls.call("image_check", place, why)
@@ -95,7 +98,7 @@ def expected(image: Image) -> tuple[list[int], list[list[int]]]:
     """What struct image has to say of a right image."""
     rows = [
         [s.vaddr, s.memsz, s.filesz, offset, int(s.flags & PF_W != 0)]
-        for s, offset in zip(image.segments, offsets(image))
+        for s, offset in zip(image.segments[: image.phnum], offsets(image))
         if s.type == 1 and s.memsz > 0
     ]
     return [image.entry, max(row[0] + row[1] for row in rows), len(rows)], rows
@@ -116,12 +119,15 @@ def test_right_images_are_understood(bench: Bench) -> None:
         Image(0x200F, [code(b"one byte will do"), replace(code(b"x"), vaddr=0x3000)]),
         Image(0x2000, [Segment(IMAGE_BASE, PAGE, PAGE, data=bytes(PAGE)), tail]),
         Image(0x2000, [Segment(IMAGE_BASE + PAGE * i, 1, PAGE, data=b"x") for i in range(8)]),
+        Image(0x2000, [Segment(IMAGE_BASE + PAGE * i, 1, PAGE, data=b"x") for i in (2, 1, 3, 0)]),
         Image(0x3000, [code(b"the entry lies behind this"), replace(tail, vaddr=0x5000)]),
         *(some_image(bench.rng) for _ in range(40)),
     ]
     last = len(made[0].build())
     made.append(replace(made[0], cut=last))  # the last byte of the segment is the file's last
     made.append(behind(made[1], 0))
+    uncounted = [*made[1].segments, tail]  # the header counts one less
+    made.append(replace(made[1], segments=uncounted, phnum=len(uncounted) - 1))
     asked = [(image, *checks.check("a right image", image)) for image in made]
     results = checks.calls.run()
     for number, (image, answer, place) in enumerate(asked, 1):
@@ -243,6 +249,12 @@ def _segments(rng: random.Random, text: Segment, data: Segment) -> dict[str, Seq
         "it reaches into the kernel": [replace(data, vaddr=high, memsz=2 * PAGE)],
         "it is in the kernel": [replace(data, vaddr=0x40100000)],
         "it is at the top of all addresses": [replace(data, vaddr=0xFFFFF000, memsz=PAGE)],
+        "it is the ninth": pages,
+    }  # fmt: skip
+
+
+def _overlaps(text: Segment, data: Segment) -> dict[str, Sequence[Segment]]:
+    return {
         "it overlaps another": [data, replace(data, vaddr=data.vaddr + 1)],
         "it is on a page of another": [replace(data, vaddr=text.vaddr + text.memsz)],
         "it ends on a page of another": [replace(data, vaddr=0x4FFF, memsz=2), replace(data, vaddr=0x5FF0)],
@@ -251,7 +263,6 @@ def _segments(rng: random.Random, text: Segment, data: Segment) -> dict[str, Seq
             replace(data, memsz=PAGE), replace(data, vaddr=0x9000), replace(data, vaddr=0x5800)],
         "it overlaps the first": [data, replace(data, vaddr=0x9000), replace(text, vaddr=text.vaddr + 8)],
         "it lies around an earlier one": [replace(data, vaddr=IMAGE_BASE, memsz=0x10000)],
-        "it is the ninth": pages,
     }  # fmt: skip
 
 
@@ -266,8 +277,22 @@ def test_wrong_segments_are_refused(bench: Bench) -> None:
     text = code(bench.rng.randbytes(bench.rng.randrange(20, 200)))
     data = Segment(0x5000, 8, 16, PF_R | PF_W, data=bench.rng.randbytes(8))
     wrong = _segments(bench.rng, text, data)
-    bad = {what: Image(0x2000, [text, *rest]) for what, rest in wrong.items()}
+    overlaps = _overlaps(text, data)
+    bad = {what: Image(0x2000, [text, *rest]) for what, rest in (wrong | overlaps).items()}
+    for what, rest in overlaps.items():  # whichever of the two comes first in the file
+        bad[f"{what}, which follows it"] = Image(0x2000, [*reversed(rest), text])
     check_refused(bench, Image(0x2000, [text, data]), bad)
+
+
+def noisy(rng: random.Random, image: Image) -> bytes:
+    """The file, with bytes that are nobody's between its segments and behind them."""
+    built = image.build()
+    file = bytearray(rng.randbytes(len(built) + PAGE))
+    headers = 52 + 32 * len(image.segments)
+    file[:headers] = built[:headers]
+    for segment, offset in zip(image.segments, offsets(image)):
+        file[offset : offset + len(segment.data)] = segment.data
+    return bytes(file)
 
 
 def page_of(image: Image, number: int, address: int) -> bytes:
@@ -292,7 +317,7 @@ def test_pages_are_filled_from_the_file(bench: Bench) -> None:
     for _ in range(12):
         image = some_image(rng)
         image.segments = [s for s in image.segments if s.type == 1 and s.memsz]
-        content = image.build() + rng.randbytes(PAGE)  # what follows is not the segment's
+        content = noisy(rng, image)
         file = calls.data(content, align=PAGE)
         rows = expected(image)[1]
         place = calls.words([_NAME, 0, len(content), image.entry, 0, len(rows), *sum(rows, [])])
@@ -301,11 +326,16 @@ def test_pages_are_filled_from_the_file(bench: Bench) -> None:
             segment = place + 4 * (_FIELDS + _SEGMENT * number)
             first = row[0] & -PAGE
             for address in range(first, row[0] + row[1], PAGE):
-                page = calls.data(PAGE, align=PAGE)
-                calls.call("image_fill", place, segment, address, page)
-                filled.append((page, image, number, address))
+                calls.data(PAGE - _GUARD, align=PAGE)
+                guards = rng.randbytes(_GUARD), rng.randbytes(_GUARD)
+                around = calls.data(guards[0] + bytes(PAGE) + guards[1])
+                calls.call("image_fill", place, segment, address, around + _GUARD)
+                filled.append((around, guards, image, number, address))
     results = calls.run()
-    for page, image, number, address in filled:
+    for around, guards, image, number, address in filled:
         start = image.segments[number].vaddr
-        same(f"page {address:#x} of the segment that begins at {start:#x}",
-             results.read(page, PAGE), page_of(image, number, address))  # fmt: skip
+        found = results.read(around, _GUARD + PAGE + _GUARD)
+        what = f"page {address:#x} of the segment that begins at {start:#x}"
+        same(what, found[_GUARD:-_GUARD], page_of(image, number, address))
+        same(f"the {_GUARD} bytes before and behind {what}",
+             found[:_GUARD] + found[-_GUARD:], b"".join(guards))  # fmt: skip
