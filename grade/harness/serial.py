@@ -57,10 +57,14 @@ class Budget:
         return cpu_seconds(self._pid) - self._cpu < self.seconds / 3
 
 
-def _is_half(match: re.Match[str]) -> bool:
-    """Whether what matched may be half of a word or number, the other half of which is to come."""
-    end = match.end()
-    return end == len(match.string) and end > match.start() and match.string[end - 1].isalnum()
+def is_half(match: re.Match[str]) -> bool:
+    """Whether what matched may be half of a word or number, the other half of which is to come: one
+    more letter or digit would be part of it, or forbid it."""
+    text, start, end = match.string, match.start(), match.end()
+    if start == end or end < len(text) or not text[-1].isalnum():
+        return False
+    longer = [match.re.search(text + more, start) for more in "0a"]
+    return any(other is None or other.end() > end for other in longer)
 
 
 def echo(line: str) -> str:
@@ -124,7 +128,7 @@ class Serial:
             ended = self._process.poll() is not None
             last = ended or (match and (budget.spent() or self._sleeps(budget)))
             match = expression.search(self.text(), self._place)
-            if match and (last or not _is_half(match)):
+            if match and (last or not is_half(match)):
                 self._place = match.end()
                 return match
             what = f"waited on the console for {pattern!r}"

@@ -312,6 +312,7 @@ class Reader:
             time.sleep(0.1)
 
 
+@pytest.mark.long
 def test_a_reader_of_the_first_chapter_gets_a_service(tmp_path: Path) -> None:
     """From a clean checkout, with exactly the files and commands of the text."""
     reader = Reader(_checkout(tmp_path / "denali"))

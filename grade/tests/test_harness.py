@@ -17,7 +17,7 @@ import pytest
 from conf.qemu import EXIT_RESET
 from grade.harness import packet
 from grade.harness.lab import Lab
-from grade.harness.serial import Serial, echo
+from grade.harness.serial import Serial, echo, is_half
 from grade.harness.verdict import Crashed, Infrastructure, TimedOut, Verdict, classify
 
 pytestmark = pytest.mark.quick
@@ -61,6 +61,22 @@ def test_half_a_number_is_waited_for(tmp_path: Path, script: str, said: str) -> 
         serial = Serial(log, process, "sh")
         assert serial.expect(r"used (\d+)", seconds=0.3)[1] == said
         process.kill()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "half"),
+    [
+        (r"used (\d+)", "used 14", True),
+        (r"^ended$", "ended", True),
+        (r"^<a", "<a", False),
+        (r"^> ", "> ", False),
+        (r"used (\d+)", "used 14\n", False),
+    ],
+)
+def test_what_cannot_go_on_is_no_half(pattern: str, text: str, half: bool) -> None:
+    """Who waits for the other half of a word that is whole waits for ten seconds."""
+    match = re.search(pattern, "before\n" + text, re.MULTILINE)
+    assert match and is_half(match) is half
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
