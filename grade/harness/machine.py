@@ -31,8 +31,14 @@ from grade.harness.qmp import Qmp
 from grade.harness.serial import PROMPT, Budget, Serial, echo
 from grade.harness.verdict import Crashed, Infrastructure, TimedOut
 
-# Instruction counting: one instruction is one virtual nanosecond, halting takes no host time.
-ICOUNT = ("-icount", "shift=0,sleep=off,align=off")
+
+def icount_options(shift: int = 0) -> tuple[str, ...]:
+    """Instruction counting: one instruction is 2**`shift` virtual nanoseconds, halting takes no
+    host time."""
+    return ("-icount", f"shift={shift},sleep=off,align=off")
+
+
+ICOUNT = icount_options()  # an instruction a nanosecond
 
 EXIT_FATAL = 249  # the kernel left with 0x7c: it can't start as it was told to
 _EXIT_QEMU = 1  # QEMU's own errors: a wrong option, a file that isn't there

@@ -127,6 +127,7 @@ def test_when_the_timer_comes(bench: Bench) -> None:
 )
 
 
+@pytest.mark.long
 def test_two_gradings_give_the_same_also_on_a_busy_host(made: Made) -> None:
     """A mark that changes from run to run is no mark: not even what was seen may differ."""
     made.add(_MIXED)
@@ -138,6 +139,7 @@ def test_two_gradings_give_the_same_also_on_a_busy_host(made: Made) -> None:
     assert first.points == 3 and [test.verdict for test in first.tests] == ["pass", "fail", "fail"]
 
 
+@pytest.mark.long
 def test_the_key_decides_what_is_drawn_and_no_verdict(made: Made) -> None:
     """Secrets differ between gradings, and a replay with the key of one draws its secrets again."""
     made.add(_MIXED)
@@ -146,6 +148,7 @@ def test_the_key_decides_what_is_drawn_and_no_verdict(made: Made) -> None:
     assert first.tests[1].seen != other.tests[1].seen
 
 
+@pytest.mark.long
 def test_two_gradings_at_once_dont_disturb_each_other(made: Made) -> None:
     """A class is graded in parallel, and a student has two terminals."""
     made.add(_MIXED)
@@ -157,6 +160,7 @@ def test_two_gradings_at_once_dont_disturb_each_other(made: Made) -> None:
         assert [test.seen for test in result.tests] == [test.seen for test in alone.tests]
 
 
+@pytest.mark.long
 def test_killed_qemu_is_infrastructure_and_loses_nothing_else(made: Made) -> None:
     """The host's trouble is never a mark against the code, and never takes other marks along."""
     made.add(
@@ -188,6 +192,7 @@ def test_killed_while_memory_is_read(bench: Bench) -> None:
     assert result.exercises[0].verdict == "infrastructure"
 
 
+@pytest.mark.long
 def test_what_could_not_be_judged_is_tried_again_alone(made: Made) -> None:
     """A host that had no time for a test while others ran may have it when they have ended."""
     made.add(

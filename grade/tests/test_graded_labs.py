@@ -4,6 +4,7 @@ the host does meanwhile."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -40,10 +41,14 @@ def _build(folder: Path, lab: int, open_exercises: tuple[str, ...]) -> Path:
 
 @pytest.fixture(scope="module")
 def kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The kernels that lab 2's attack is judged by."""
-    folder = tmp_path_factory.mktemp("kernels") / "kernels"
-    build_kernels(folder)
-    return folder
+    """The kernels that lab 2's attack is judged by; the workers of a run share them."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with open(shared / "kernels.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "kernels/index.json").exists():
+            build_kernels(shared / "kernels")
+    return shared / "kernels"
 
 
 @pytest.fixture

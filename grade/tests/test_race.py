@@ -34,12 +34,14 @@ def test_no_event_is_lost_or_doubled(lab: Lab, mode: str) -> None:
 
 @pytest.mark.parametrize("quantum", QUANTA[1:])
 @pytest.mark.parametrize("mode", ["upcall", "idle", "idle-on"])
+@pytest.mark.long
 def test_other_quanta_make_no_difference(lab: Lab, mode: str, quantum: int) -> None:
     """Other lengths bring other meetings of deadline, quantum and frame."""
     sweep(lab, mode, ITERATIONS, quantum).check(ITERATIONS)
 
 
 @pytest.mark.parametrize("options", ["sched=turn", "back=all share=off"])
+@pytest.mark.long
 def test_other_policies_make_no_difference(lab: Lab, options: str) -> None:
     """The rules of virtual interrupts are the same under every policy."""
     sweep(lab, "upcall", ITERATIONS, QUANTUM, options).check(ITERATIONS)

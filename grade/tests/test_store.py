@@ -91,7 +91,7 @@ def test_what_was_acknowledged_survives_a_kill(lab: Lab) -> None:
     kill_often(lab, 6, 1)
 
 
-SEEDS = [pytest.param(n, marks=[pytest.mark.course] if n > 3 else []) for n in range(2, 7)]
+SEEDS = [pytest.param(n, marks=[pytest.mark.course] if n > 2 else []) for n in range(2, 7)]
 
 
 @pytest.mark.long

@@ -108,6 +108,7 @@ def _browser(line: list[str], output: Path) -> None:
             end(process)
 
 
+@pytest.mark.long
 def test_two_runs_do_not_collide(lab: Lab) -> None:
     """Two users on one machine: each gets a port of its own and its own page."""
     with _running(lab, "qemu", r"http://localhost:(\d+)/", VMS="1") as one:

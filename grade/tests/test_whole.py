@@ -9,7 +9,7 @@ import pytest
 
 from conf.qemu import EXIT_DONE
 from grade.harness.lab import Lab
-from grade.harness.machine import Machine
+from grade.harness.machine import Machine, icount_options
 
 OPTIONS = "swap=ram swap-ram=64M swap-plan=20us"
 
@@ -178,7 +178,7 @@ def test_who_computes_is_let_in_too(lab: Lab, gate: str) -> None:
         large,
         options=f"when-done=exit swap=ram swap-ram=88M swap-plan=20us gate={gate}",
         memory=114,
-        icount=True,
+        extra=icount_options(2),  # 4 ns an instruction
     )
     rounds = []
     for number in range(1, 26):
