@@ -53,6 +53,18 @@ def test_change_rebuilds_what_it_must_and_no_more(tree: Path) -> None:
     assert len(staged) > 10 and set(staged) < set(everything), "other flags must rebuild everything"
 
 
+@pytest.mark.parametrize("jobs", ["-j1", "-j2"])
+def test_the_first_build_keeps_what_it_unpacked(tree: Path, jobs: str) -> None:
+    """make counts a source that a rule brings as intermediate, and used to remove it: the
+    next build had no lwIP."""
+    shutil.copytree("build/lwip-download", tree / "build/lwip-download")
+    sources = [f"core/{name}" for name in ("def", "ip", "ipv4/icmp")]
+    objects = [f"build/lwip-obj/{source}.o" for source in sources]
+    assert len(_make(tree, jobs, *objects)) == 3
+    assert all((tree / f"build/lwip/src/{source}.c").is_file() for source in sources)
+    assert _make(tree, jobs, *objects) == []
+
+
 def test_help_lists_every_target(tree: Path) -> None:
     """A target that help doesn't show is known to its author alone."""
     fragments = [tree / "GNUmakefile", *tree.glob("*/Makefrag"), *tree.glob("*/*/Makefrag")]
