@@ -17,6 +17,7 @@ import pytest
 from conf.qemu import EXIT_RESET
 from grade.harness import packet
 from grade.harness.lab import Lab
+from grade.harness.qmp import Qmp
 from grade.harness.serial import Serial, echo, is_half
 from grade.harness.verdict import Crashed, Infrastructure, TimedOut, Verdict, classify
 
@@ -167,6 +168,28 @@ def test_reset_is_a_crash(lab: Lab) -> None:
         machine.expect("no such line")
     assert classify(caught.value) is Verdict.CRASH
     assert machine.wait_crash() == EXIT_RESET
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_who_leaves_while_it_is_asked_is_not_halted(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, leaves: bool
+) -> None:
+    """A machine ends when it likes: a question that is open then is no fault of the host's. One
+    that goes on and doesn't answer is."""
+    machine = lab.boot("hello")
+
+    def ask(_: Qmp) -> dict[str, int]:
+        if leaves:
+            os.kill(machine.pid, signal.SIGTERM)
+        raise Infrastructure("QMP: QEMU closed the connection")
+
+    monkeypatch.setattr(Qmp, "registers", ask)
+    monkeypatch.setattr("grade.harness.machine.LEAVING", 5.0 if leaves else 0.1)
+    if leaves:
+        assert not machine.halted()
+    else:
+        with pytest.raises(Infrastructure):
+            machine.halted()
 
 
 def test_missing_program_is_infrastructure(lab: Lab) -> None:
